@@ -1,0 +1,1 @@
+"""Settings, materials, regions and the bundled sample."""

@@ -1,0 +1,252 @@
+"""The command line: `spark-submit jobs/__main__.py COMMAND ...`, by way of ./spark-submit.sh.
+
+`check COMMAND ...` and `--help` run in plain Python and import nothing of Spark, so that a wrong
+word is answered at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Spark puts the folder of this script on the path, where its modules would shadow others.
+sys.path[:] = [
+    str(Path(__file__).resolve().parent.parent),
+    *(p for p in sys.path if p != str(Path(__file__).resolve().parent)),
+]
+
+from conf.problem import Problem, nearest  # noqa: E402
+from conf.settings import SAMPLE, Settings, load, options, overridden, parse_command_line  # noqa: E402
+
+if TYPE_CHECKING:
+    pass
+
+JOB_GROUPS = "jobs"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A word on the command line: what it does, what words may follow, how it is carried out.
+
+    `run` takes the settings and the words that follow; `needs_spark` is False for what plain
+    Python does.
+    """
+
+    name: str
+    does: str
+    words: str
+    run: Callable[[Settings, Sequence[str]], None]
+    needs_spark: bool = True
+
+
+def demo(settings: Settings, _: Sequence[str]) -> None:
+    """Run everything on the bundled real sample."""
+    sample = settings.model_copy(
+        update={
+            "ingest": settings.ingest.model_copy(
+                update={
+                    "baci": settings.ingest.baci
+                    or str(SAMPLE / "BACI_HS92_V202601_raw_materials.zip")
+                }
+            ),
+            "stability": settings.stability.model_copy(
+                update={
+                    "wgi": settings.stability.wgi or str(SAMPLE / "wgi_political_stability.csv")
+                }
+            ),
+        }
+    )
+    run_everything(sample, ())
+
+
+def run_everything(settings: Settings, _: Sequence[str]) -> None:
+    """Run every job whose tables are not up to date, then say where things are."""
+    from jobs.pipeline import all_jobs, execute
+    from jobs.summary import print_summary
+
+    with _writable(settings, "run") as warehouse:
+        execute(list(all_jobs().values()), warehouse, settings)
+        warehouse.register()
+        print_summary(warehouse, settings)
+
+
+def run_job(name: str) -> Callable[[Settings, Sequence[str]], None]:
+    """Return the command that runs one job and nothing else."""
+
+    def run(settings: Settings, _: Sequence[str]) -> None:
+        from jobs.pipeline import all_jobs, execute
+
+        with _writable(settings, name) as warehouse:
+            execute([all_jobs()[name]], warehouse, settings)
+
+    return run
+
+
+def sql(settings: Settings, words: Sequence[str]) -> None:
+    """Run a query over the warehouse and print its rows."""
+    from jobs.query import run_query
+
+    run_query(settings, words)
+
+
+def serve_sql(settings: Settings, _: Sequence[str]) -> None:
+    """Serve the warehouse to JDBC and ODBC clients."""
+    from jobs.query import serve
+
+    serve(settings)
+
+
+def tables(settings: Settings, words: Sequence[str]) -> None:
+    """Print the table dictionary, with row counts where tables exist."""
+    from jobs.query import print_tables
+
+    print_tables(settings, words)
+
+
+def package(settings: Settings, words: Sequence[str]) -> None:
+    """Build what a cluster needs."""
+    from jobs.packaging import build
+
+    build(words)
+
+
+def bench(settings: Settings, words: Sequence[str]) -> None:
+    """Measure speed and memory beside peers."""
+    from jobs.benchmark import run
+
+    run(settings, words)
+
+
+def commands() -> dict[str, Command]:
+    """Return every command by name, jobs after the others."""
+    fixed = [
+        Command("demo", "run everything on the bundled real sample (the default)", "", demo),
+        Command("run", "run every job that is not up to date", "", run_everything),
+        Command("sql", "Spark SQL over the warehouse", "QUERY [csv|json]", sql),
+        Command("serve-sql", "serve the warehouse to JDBC and ODBC clients", "", serve_sql),
+        Command(
+            "tables",
+            "the table dictionary: columns, units, keys, row counts",
+            "[NAME ...|markdown]",
+            tables,
+        ),
+        Command("package", "build what a cluster needs", "[FOLDER]", package, needs_spark=False),
+        Command("bench", "speed and memory beside peers", "[YEARS ...]", bench),
+    ]
+    found = {command.name: command for command in fixed}
+    for name, does in _job_questions().items():
+        found[name] = Command(name, does, "", run_job(name))
+    return found
+
+
+def _job_questions() -> dict[str, str]:
+    """Return the first docstring line of each job's file, without importing it."""
+    import ast
+    import pkgutil
+
+    root = Path(__file__).resolve().parent
+    found: dict[str, str] = {}
+    for folder in pkgutil.iter_modules([str(root)]):
+        for module in pkgutil.iter_modules([str(root / folder.name)]) if folder.ispkg else ():
+            source = (root / folder.name / f"{module.name}.py").read_text(encoding="utf-8")
+            if "\nWRITES" in source:
+                doc = ast.get_docstring(ast.parse(source)) or ""
+                found[module.name] = doc.splitlines()[0] if doc else ""
+    return found
+
+
+def _writable(settings: Settings, command: str):  # type: ignore[no-untyped-def]
+    """Open the warehouse for the one run that writes to it."""
+    from contextlib import contextmanager
+
+    from jobs.session import start
+    from jobs.warehouse import Warehouse
+
+    @contextmanager
+    def opened():  # type: ignore[no-untyped-def]
+        warehouse = Warehouse(start(command), settings.warehouse)
+        with warehouse.writing(command=command):
+            yield warehouse
+
+    return opened()
+
+
+def usage(command: Command | None = None) -> str:
+    """Return the help text, of one command or of all."""
+    if command is not None:
+        form = f"./spark-submit.sh [SPARK OPTIONS] {command.name} {command.words} [SETTINGS]"
+        head = f"{form}\n\n  {command.does}\n"
+    else:
+        listed = "\n".join(f"  {c.name:<16} {c.does}" for c in commands().values())
+        head = (
+            "./spark-submit.sh [SPARK OPTIONS] [COMMAND] [SETTINGS]\n\n"
+            "Which countries depend on whom for a critical material, directly and indirectly.\n"
+            f"With no command: demo.\n\nCommands\n{listed}\n"
+            f"  {'test':<16} everything that is checked; `test fast`: numerics, without Spark\n"
+        )
+    lines = ["", "Settings (in a file, on the command line, in the environment; see README)"]
+    for option in options():
+        value = "" if option.is_switch else " VALUE"
+        default = option.field.default
+        shown = (
+            f" [{','.join(map(str, default)) if isinstance(default, tuple) else default}]"
+            if default not in (None, (), False)
+            else ""
+        )
+        lines.append(f"  {option.flag + value:<24} {option.field.description}{shown}")
+    lines.append(f"  {'--settings FILE':<24} TOML file of settings")
+    lines.append(
+        "\nEvery option of Spark's own spark-submit (--master, --conf, ...) passes through."
+    )
+    return head + "\n".join(lines)
+
+
+def parse(arguments: Sequence[str]) -> tuple[Command, Settings, list[str]]:
+    """Return the command, its settings and the words that follow, or raise what is wrong."""
+    known = commands()
+    values, words, file = parse_command_line(arguments)
+    name = words.pop(0) if words else "demo"
+    if name not in known:
+        raise Problem(
+            f"There is no command {name!r}{nearest(name, known)}; see ./spark-submit.sh --help."
+        )
+    command = known[name]
+    if words and not command.words:
+        raise Problem(
+            f"{name} takes no word after it, found {words[0]!r}; "
+            f"see ./spark-submit.sh {name} --help."
+        )
+    settings = load(values, file=file)
+    for notice in overridden(values, os.environ):
+        print(notice, file=sys.stderr)
+    return command, settings, words
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; return the exit status."""
+    checking = bool(arguments) and arguments[0] == "check"
+    arguments = arguments[1:] if checking else arguments
+    before_words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if {"--help", "-h"} & set(before_words) or before_words[:1] == ["help"]:
+        name = next((a for a in before_words if a in commands()), None)
+        print(usage(commands()[name] if name else None))
+        return 0
+    try:
+        command, settings, words = parse(arguments)
+        if not checking:
+            command.run(settings, words)
+    except Problem as problem:
+        print(f"\n{problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Dependence of every country on every product, over the full cube."""

@@ -1,0 +1,1 @@
+"""Trade, countries, products and political stability, as published."""

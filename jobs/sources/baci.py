@@ -1,0 +1,399 @@
+"""BACI as CEPII publishes it: a zip, or a folder of its CSV files, opened with suspicion.
+
+`open_release` reads names, sizes and the two code lists and refuses what cannot be a BACI
+release before anything is written. `blocks` then streams one year's text in pieces of whole lines.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from conf.problem import Problem, nearest
+
+BLOCK_BYTES = 16 * 2**20
+"""Text given to one parsing call: large enough to vectorise, small enough for many tasks."""
+LONGEST_LINE = 2**20
+MOST_UNPACKED = 40 * 2**30
+"""Bytes of the largest plausible file in a release; a full BACI year has about 0.4 GB."""
+HIGHEST_RATIO = 60
+"""Unpacked over packed size; BACI's text packs about 5 to 1, a zip bomb 1,000 to 1."""
+FIELDS = ("t", "i", "j", "k", "v", "q")
+TRADE_FILE = re.compile(
+    r"BACI_(?P<hs>HS\d{2})_Y(?P<year>\d{4})_V(?P<release>\w+)\.csv", re.IGNORECASE
+)
+COUNTRY_FILE = re.compile(r"country_codes(_\w+)?\.csv", re.IGNORECASE)
+PRODUCT_FILE = re.compile(r"product_codes_?(?P<hs>HS\d{2})?(_\w+)?\.csv", re.IGNORECASE)
+COUNTRY_COLUMNS = {
+    "country": ("country_code", "i"),
+    "name": ("country_name", "country_name_full", "country_name_abbreviation"),
+    "iso2": ("country_iso2", "iso_2digit_alpha", "iso2"),
+    "iso3": ("country_iso3", "iso_3digit_alpha", "iso3"),
+}
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file inside the zip or folder."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True)
+class Country:
+    """A row of the release's country list."""
+
+    country: int
+    name: str
+    iso2: str | None
+    iso3: str | None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A BACI release: `years` maps each year to its file, the code lists are read."""
+
+    archive: str
+    nomenclature: str
+    release: str
+    years: dict[int, TextFile]
+    countries: tuple[Country, ...]
+    products: dict[str, str]
+    country_file: TextFile
+    product_file: TextFile
+    left_alone: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of a file's body: `first_line` is the number of the first (the header is 1)."""
+
+    first_line: int
+    rows: int
+    text: bytes
+
+
+def open_release(
+    path: str, *, nomenclature: str | None = None, years: tuple[int, ...] = ()
+) -> Release:
+    """Open a BACI zip or folder and check that it is one release, whole and harmless.
+
+    Args:
+        path: the zip, or a folder.
+        nomenclature: HS revision to take where several lie together.
+        years: years wanted; empty = all there are.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise Problem(_no_such(place))
+    files = _folder_files(place) if place.is_dir() else _zip_files(place)
+    trade = {name: TRADE_FILE.fullmatch(PurePosixPath(name).name) for name in files}
+    found = {name: match for name, match in trade.items() if match}
+    if not found:
+        raise Problem(
+            f"{path} holds no BACI trade file; found {_some(files)}; "
+            "expected files like BACI_HS07_Y2020_V202501.csv, as in the zip from CEPII."
+        )
+    hs = _one_revision({m["hs"].upper() for m in found.values()}, nomenclature, path)
+    found = {name: m for name, m in found.items() if m["hs"].upper() == hs}
+    releases = sorted({m["release"] for m in found.values()})
+    if len(releases) > 1:
+        raise Problem(
+            f"{path} mixes the BACI releases {', '.join(releases)}; expected one. "
+            "Keep each release in a folder of its own."
+        )
+    by_year = _one_file_a_year(found, files, path)
+    if missing := sorted(set(years) - set(by_year)):
+        raise Problem(
+            f"{path} has no data for {', '.join(map(str, missing))}; "
+            f"it covers {_ranges(sorted(by_year))}."
+        )
+    country_file = _code_list(files, COUNTRY_FILE, hs, path, "country_codes_V202501.csv")
+    product_file = _code_list(files, PRODUCT_FILE, hs, path, f"product_codes_{hs}_V202501.csv")
+    used = {*found, country_file.name, product_file.name}
+    return Release(
+        archive=path,
+        nomenclature=hs,
+        release=releases[0],
+        years={year: by_year[year] for year in sorted(years or by_year)},
+        countries=_read_countries(country_file),
+        products=_read_products(product_file),
+        country_file=country_file,
+        product_file=product_file,
+        left_alone=tuple(sorted(set(files) - used)),
+    )
+
+
+def digest(path: str) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of a folder's CSVs."""
+    place = Path(path)
+    if not place.exists():
+        raise Problem(_no_such(place))
+    paths = sorted(place.glob("*.csv")) if place.is_dir() else [place]
+    total = hashlib.sha256()
+    for file in paths:
+        with file.open("rb") as stream:
+            total.update(file.name.encode() if place.is_dir() else b"")
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
+def blocks(
+    file: TextFile, *, seen: Callable[[bytes], None] = lambda _: None
+) -> Iterator[Block | tuple[str, ...]]:
+    """Yield the header's field names, then the body in blocks of whole lines.
+
+    `seen` is given every byte as it passes (for a digest). Memory stays at a few blocks however
+    long the file is. A zip member that is damaged ends in a `Problem`.
+    """
+    try:
+        with file.open() as stream:
+            yield from _blocks_of(stream, file, seen)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise Problem(
+            f"{file.name} is damaged inside the zip ({error}); download the release again."
+        ) from None
+
+
+def _blocks_of(
+    stream: IO[bytes], file: TextFile, seen: Callable[[bytes], None]
+) -> Iterator[Block | tuple[str, ...]]:
+    first = stream.readline(LONGEST_LINE)
+    seen(first)
+    header = _header(first, file)
+    yield header
+    line, rest = 2, b""
+    while chunk := stream.read(BLOCK_BYTES):
+        seen(chunk)
+        text = rest + chunk
+        end = text.rfind(b"\n") + 1
+        if end == 0 and len(text) > LONGEST_LINE:
+            raise Problem(
+                f"{file.name}, line {line}: no line end within {LONGEST_LINE:,} bytes; "
+                "expected a CSV file with short lines."
+            )
+        text, rest = text[:end], text[end:]
+        if text:
+            rows = text.count(b"\n")
+            yield Block(line, rows, text)
+            line += rows
+    if rest:
+        yield Block(line, 1, rest + b"\n")
+
+
+def _header(line: bytes, file: TextFile) -> tuple[str, ...]:
+    names = tuple(
+        name.strip().strip('"').lower() for name in _decoded(line).strip("\r\n").split(",")
+    )
+    if sorted(names) != sorted(FIELDS):
+        shown = _decoded(line).strip()[:80]
+        raise Problem(
+            f"{file.name}: the first line is {shown!r}; expected the header {','.join(FIELDS)}."
+        )
+    return names
+
+
+def _decoded(data: bytes) -> str:
+    """Decode a code list or header: UTF-8 with or without BOM, else Latin-1 as in old releases."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _unmangled(name: str) -> str:
+    """Undo UTF-8 read as Latin-1 and encoded again, as in copies of BACI's country list."""
+    try:
+        return name.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return name
+
+
+def _folder_files(folder: Path) -> dict[str, TextFile]:
+    paths = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    if any(path.suffix.lower() == ".zip" for path in paths) and not any(
+        path.suffix.lower() == ".csv" for path in paths
+    ):
+        zips = ", ".join(path.name for path in paths if path.suffix.lower() == ".zip")
+        raise Problem(f"{folder} holds no CSV files but {zips}; give the zip itself.")
+    return {p.name: TextFile(p.name, p.stat().st_size, lambda p=p: p.open("rb")) for p in paths}
+
+
+def _zip_files(path: Path) -> dict[str, TextFile]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise Problem(
+            f"{path} is not a whole zip file ({error}); it may be cut off: download it again."
+        ) from None
+    files: dict[str, TextFile] = {}
+    for entry in archive.infolist():
+        if entry.is_dir():
+            continue
+        _refuse_hostile(entry, files, path)
+        files[entry.filename] = TextFile(
+            entry.filename, entry.file_size, lambda entry=entry: archive.open(entry)
+        )
+    return files
+
+
+def _refuse_hostile(entry: zipfile.ZipInfo, files: dict[str, TextFile], path: Path) -> None:
+    name, shown = entry.filename, f"{path}: the entry {entry.filename[:100]!r}"
+    if name.startswith(("/", "\\")) or ":" in name or ".." in re.split(r"[/\\]", name):
+        raise Problem(f"{shown} points outside the zip; such a file is not opened.")
+    if entry.flag_bits & 0x1:
+        raise Problem(f"{shown} is encrypted; expected the zip as CEPII publishes it.")
+    if name.lower().endswith(".zip"):
+        raise Problem(
+            f"{shown} is a zip inside the zip; unpack the outer one and give the inner one."
+        )
+    if name in files:
+        raise Problem(f"{shown} stands twice in the zip; which one counts cannot be known.")
+    if (
+        entry.file_size > max(HIGHEST_RATIO * entry.compress_size, 2**20)
+        or entry.file_size > MOST_UNPACKED
+    ):
+        raise Problem(
+            f"{shown} unpacks from {entry.compress_size:,} to {entry.file_size:,} bytes; "
+            f"expected at most {HIGHEST_RATIO} times its packed size and {MOST_UNPACKED:,} bytes."
+        )
+
+
+def _one_revision(found: set[str], wanted: str | None, path: str) -> str:
+    if wanted is not None and wanted.upper() not in found:
+        raise Problem(
+            f"{path} has no {wanted}{nearest(wanted, found)}; it holds {', '.join(sorted(found))}."
+        )
+    if wanted is None and len(found) > 1:
+        raise Problem(
+            f"{path} holds several HS revisions, {', '.join(sorted(found))}, which must not be "
+            f"mixed. Choose one with --nomenclature, e.g. --nomenclature {min(found)}."
+        )
+    return wanted.upper() if wanted else next(iter(found))
+
+
+def _one_file_a_year(
+    found: dict[str, re.Match[str]], files: dict[str, TextFile], path: str
+) -> dict[int, TextFile]:
+    by_year: dict[int, TextFile] = {}
+    for name, match in found.items():
+        year = int(match["year"])
+        if year in by_year:
+            raise Problem(
+                f"{path} holds {year} twice, {by_year[year].name} and {name}; remove one of them."
+            )
+        by_year[year] = files[name]
+    return by_year
+
+
+def _code_list(
+    files: dict[str, TextFile], pattern: re.Pattern[str], hs: str, path: str, example: str
+) -> TextFile:
+    named = {name: pattern.fullmatch(PurePosixPath(name).name) for name in files}
+    fitting = [
+        name
+        for name, match in named.items()
+        if match and match.groupdict().get("hs", hs) in (hs, hs.lower(), None)
+    ]
+    if len(fitting) != 1:
+        raise Problem(
+            f"{path} holds {'no' if not fitting else 'more than one'} file like {example} "
+            f"({_some(fitting or files)}); expected exactly one, as in the zip from CEPII."
+        )
+    return files[fitting[0]]
+
+
+def _read_rows(file: TextFile) -> list[dict[str, str]]:
+    with file.open() as stream:
+        text = _decoded(stream.read(64 * 2**20))
+    rows = csv.DictReader(io.StringIO(text))
+    return [
+        {
+            (k or "").strip().lower(): (v or "").strip()
+            for k, v in row.items()
+            if not isinstance(v, list)
+        }
+        for row in rows
+    ]
+
+
+def _read_countries(file: TextFile) -> tuple[Country, ...]:
+    rows = _read_rows(file)
+    columns = {
+        ours: next((name for name in names if rows and name in rows[0]), None)
+        for ours, names in COUNTRY_COLUMNS.items()
+    }
+    if not rows or columns["country"] is None or columns["name"] is None:
+        raise Problem(
+            f"{file.name}: found the columns {', '.join(rows[0]) if rows else '(none)'}; "
+            "expected country_code, country_name, country_iso2, country_iso3."
+        )
+    found: dict[int, Country] = {}
+    for number, row in enumerate(rows, start=2):
+        code = row[columns["country"]]
+        if not (code.isascii() and code.isdigit() and int(code) < 2**15):
+            raise Problem(
+                f"{file.name}, line {number}: found the country code {code!r}; expected 0 to 32767."
+            )
+        if int(code) in found:
+            raise Problem(f"{file.name}, line {number}: the country code {code} stands twice.")
+        found[int(code)] = Country(
+            int(code),
+            _unmangled(row[columns["name"]]),
+            *(
+                row[columns[c]] or None if columns[c] and row[columns[c]] != "N/A" else None
+                for c in ("iso2", "iso3")
+            ),
+        )
+    return tuple(found[code] for code in sorted(found))
+
+
+def _read_products(file: TextFile) -> dict[str, str]:
+    rows = _read_rows(file)
+    if not rows or not {"code", "description"} <= set(rows[0]):
+        raise Problem(
+            f"{file.name}: found the columns {', '.join(rows[0]) if rows else '(none)'}; "
+            "expected code, description."
+        )
+    found: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        code = row["code"].zfill(6)
+        if len(code) != 6:
+            raise Problem(
+                f"{file.name}, line {number}: found the product {code!r}; expected 6 characters."
+            )
+        if code in found:
+            raise Problem(f"{file.name}, line {number}: the product {code} stands twice.")
+        found[code] = row["description"]
+    return dict(sorted(found.items()))
+
+
+def _no_such(place: Path) -> str:
+    near = (
+        nearest(place.name, (p.name for p in place.parent.glob("*")))
+        if place.parent.is_dir()
+        else ""
+    )
+    return f"There is no file or folder {place}{near}."
+
+
+def _some(names: object, most: int = 5) -> str:
+    listed = sorted(names)  # type: ignore[call-overload]
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return (", ".join(listed[:most]) or "no files") + more
+
+
+def _ranges(years: list[int]) -> str:
+    if years == list(range(years[0], years[-1] + 1)):
+        return f"{years[0]}-{years[-1]}"
+    return ", ".join(map(str, years))

@@ -1,0 +1,78 @@
+"""How stable is each country in each year, and how do we know?
+
+Reads   trade      (year, ...), for the years
+        countries  (country) -> wgi_code
+        a file of the World Bank's Worldwide Governance Indicators, CSV or workbook
+Writes  stability  (country, year) -> pv, pv_source, estimate, stderr, edition
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+
+from conf.problem import Problem
+from conf.settings import Settings
+from jobs.progress import say
+from jobs.sources import baci, wgi
+from jobs.tables import COUNTRIES, STABILITY, TRADE
+from jobs.warehouse import Warehouse
+from udfs.stability import fill
+
+READS = (TRADE, COUNTRIES)
+WRITES = (STABILITY,)
+SETTINGS = ("stability",)
+
+
+def files(settings: Settings) -> dict[str, str]:
+    """Digest of the WGI file."""
+    return {"wgi": baci.digest(_path(settings))}
+
+
+def run(warehouse: Warehouse, settings: Settings) -> None:
+    """Score every country of the release in every year loaded."""
+    path = _path(settings)
+    observed = wgi.read(path)
+    for note in observed.attrs["notes"]:
+        say(f"  {note}")
+    years = sorted(row.year for row in warehouse.read(TRADE).select("year").distinct().collect())
+    countries = warehouse.read(COUNTRIES).orderBy("country").toPandas()
+    _refuse_strangers(observed, countries, path)
+    options = settings.stability
+    try:
+        filled = fill(
+            observed,
+            countries["wgi_code"].tolist(),
+            years,
+            scale=options.scale,
+            missing=options.missing,
+            carry_years=options.carry_years,
+        )
+    except ValueError as error:
+        raise Problem(f"{path}: {error}") from None
+    filled["country"] = countries["country"].repeat(len(years)).to_numpy()
+    warehouse.replace(STABILITY, _frame(warehouse.spark, filled))
+
+
+def _path(settings: Settings) -> str:
+    if settings.stability.wgi is None:
+        raise Problem(
+            "No stability scores: give --wgi the World Bank's file (wgidataset.xlsx or its CSV)."
+        )
+    return settings.stability.wgi
+
+
+def _refuse_strangers(observed: pd.DataFrame, countries: pd.DataFrame, path: str) -> None:
+    """Refuse a file that scores none of the large traders: its codes are not WGI's."""
+    scored = set(observed["code"])
+    expected = {"USA", "FRA", "TWN", "CHN", "IND"} & set(countries["wgi_code"].dropna())
+    if missing := sorted(expected - scored):
+        raise Problem(
+            f"{path} scores no {', '.join(missing)}; expected a file that covers all economies."
+        )
+
+
+def _frame(spark: SparkSession, filled: pd.DataFrame) -> DataFrame:
+    names = [column.name for column in STABILITY.columns]
+    rows = filled[names].astype(object).where(filled[names].notna(), None)
+    return spark.createDataFrame(rows.to_records(index=False).tolist(), STABILITY.result_schema)

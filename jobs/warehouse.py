@@ -1,0 +1,201 @@
+"""The warehouse: one folder of Delta tables, read by name and replaced atomically."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from conf.problem import Problem
+from jobs.storage import Storage
+from jobs.tables import TABLES, Table
+
+Slice = Mapping[str, tuple[Any, ...]]
+"""The part of a table a write replaces: column -> values; empty = the whole table."""
+
+PROPERTIES = {
+    "delta.enableDeletionVectors": "false",  # so that DuckDB, Polars and delta-rs can read
+    "delta.logRetentionDuration": "interval 365 days",
+    "delta.deletedFileRetentionDuration": "interval 30 days",
+}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a table's newest commit says of itself."""
+
+    version: int
+    metadata: dict[str, Any]
+
+
+@dataclass
+class Warehouse:
+    """Tables under `root`, a local folder or any URI Spark can write.
+
+    `metadata` goes into every commit: job, code, settings, versions of the tables read.
+    """
+
+    spark: SparkSession
+    root: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make a local path absolute: Delta takes no relative one for the name of a table."""
+        if self.files.is_local:
+            self.root = str(self.files.folder.absolute())
+
+    def with_metadata(self, metadata: dict[str, Any]) -> Warehouse:
+        """Return the same warehouse for a job that writes `metadata` into its commits."""
+        return replace(self, metadata=metadata)
+
+    @property
+    def files(self) -> Storage:
+        """The folder itself."""
+        return Storage(self.spark, self.root)
+
+    def path(self, table: Table) -> str:
+        """Where a table lies."""
+        return self.files.path(table.name)
+
+    def exists(self, table: Table) -> bool:
+        """True if the table has been written; creating it empty (version 0) is not enough."""
+        return (self.version(table) or 0) > 0
+
+    def read(self, table: Table) -> DataFrame:
+        """Return the table's newest version."""
+        if not self.exists(table):
+            from jobs.pipeline import writer_of
+
+            raise Problem(
+                f"The warehouse {self.root} has no table {table.name}; "
+                f"run `{writer_of(table)}` first (or `run`, which does all that is needed)."
+            )
+        return self.spark.read.format("delta").load(self.path(table))
+
+    def sql_name(self, table: Table) -> str:
+        """Return the table as SQL names it by path."""
+        return f"delta.`{self.path(table).replace('`', '``')}`"
+
+    def history(self, table: Table) -> Iterator[Commit]:
+        """Yield what the commits of a table say of themselves, newest first.
+
+        Read from Delta's log (`commitInfo`), since DESCRIBE HISTORY takes a Spark job.
+        """
+        log = f"{table.name}/_delta_log"
+        names = [name for name in self.files.children(log) if re.fullmatch(r"\d{20}\.json", name)]
+        for name in reversed(names):
+            yield Commit(int(name[:20]), _user_metadata(self.files.get(f"{log}/{name}") or b""))
+
+    def version(self, table: Table) -> int | None:
+        """Return the newest version, None if there is no such table."""
+        newest = next(self.history(table), None)
+        return newest.version if newest else None
+
+    def replace(self, table: Table, frame: DataFrame, part: Slice | None = None) -> None:
+        """Replace the table, or exactly `part` of it, in one atomic commit.
+
+        Readers see the old rows or the new ones; a rerun doubles nothing. A row outside `part`,
+        a null in a required column or a broken check refuses the whole commit.
+        """
+        columns = [F.col(f"`{c.name}`").cast(c.type).alias(c.name) for c in table.columns]
+        self._create(table)
+        part = part or {}
+        metadata = {**self.metadata, "slice": {name: list(values) for name, values in part.items()}}
+        (
+            frame.select(*columns)
+            .write.format("delta")
+            .mode("overwrite")
+            .option("replaceWhere", _condition(part))
+            .option("userMetadata", json.dumps(metadata, sort_keys=True))
+            .save(self.path(table))
+        )
+
+    def _create(self, table: Table) -> None:
+        if self.version(table) is not None:
+            return
+        properties = PROPERTIES | {
+            f"delta.constraints.{name}": rule for name, rule in table.checks.items()
+        }
+        if not table.has_statistics:
+            properties["delta.dataSkippingNumIndexedCols"] = "0"
+        listed = ", ".join(f"'{key}' = '{_escaped(value)}'" for key, value in properties.items())
+        partition = (
+            f"partitioned by ({', '.join(table.partition_by)})" if table.partition_by else ""
+        )
+        self.spark.sql(
+            f"create table if not exists {self.sql_name(table)} ({table.ddl}) "
+            f"using delta {partition} comment '{_escaped(table.comment)}' tblproperties ({listed})"
+        )
+
+    def register(self) -> list[Table]:
+        """Name every table of the warehouse in the session's catalogue, in memory; return them."""
+        present = [table for table in TABLES if self.exists(table)]
+        for table in present:
+            location = _escaped(self.path(table))
+            self.spark.sql(
+                f"create table if not exists {table.name} using delta location '{location}'"
+            )
+        return present
+
+    @contextmanager
+    def writing(self, *, command: str) -> Iterator[None]:
+        """Hold the warehouse for one writer; a second one is refused with a sentence.
+
+        The lock belongs to the process, so a kill frees it. On storage other than a file system
+        there is no lock: Delta's own conflict detection refuses the later of two commits.
+        """
+        if not self.files.is_local:
+            yield
+            return
+        self.files.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.files.folder / ".lock", "a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.seek(0)
+                raise Problem(
+                    f"Another run is writing to {self.root} ({lock.read().strip() or 'unknown'}). "
+                    "Wait until it ends, or give --warehouse another folder."
+                ) from None
+            lock.seek(0)
+            lock.truncate()
+            since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            lock.write(f"{command}, process {os.getpid()}, since {since}\n")
+            lock.flush()
+            yield
+
+
+def _user_metadata(log: bytes) -> dict[str, Any]:
+    for line in log.splitlines():
+        action = json.loads(line)
+        if "commitInfo" in action:
+            with suppress(ValueError, TypeError):
+                found = json.loads(action["commitInfo"].get("userMetadata") or "")
+                if isinstance(found, dict):
+                    return found
+    return {}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _condition(part: Slice) -> str:
+    if not part:
+        return "true"
+    return " and ".join(
+        f"{name} in ({', '.join(map(_literal, values)) or 'null'})" for name, values in part.items()
+    )
+
+
+def _literal(value: Any) -> str:
+    return str(value) if isinstance(value, int) else f"'{_escaped(str(value))}'"

@@ -1,0 +1,1 @@
+"""Numerics: arrays in, small frozen results out, then the function Spark calls."""

@@ -1,0 +1,310 @@
+"""Systemic trade risk: how much a country's imports rest on unstable suppliers, near and far.
+
+Numerics first (arrays of one product-year in, a frozen result out), then the function Spark
+calls.
+
+Notation of Klimek, Baum, Gerschberger and Hess (2025): `V[a, c]` is the share of exporter `a` in
+the imports of `c`, times `1 - PV_a/100`; `L = (I - V)^-1 = I + V + V^2 + ...`; systemic trade risk
+is `x = 1 + V'x`, the column sums of `L`; the influence of `a` is the row sum of `L` without
+`L[a, a]`. The printed formula reads rows for columns; why this is the intended one is shown in the
+README.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import lapack
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SINGULAR_FROM = 1 - 1e-9
+"""A spectral radius of V from which I - V counts as singular."""
+DAMPED_RADIUS = 0.85
+"""Spectral radius to which a singular V is scaled down; the result says so in `damping`."""
+GETRI_BLOCK = 64
+"""Columns of workspace for LAPACK's blocked getri; SciPy's default is 1.7 times slower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inverse:
+    """What indicators need of `L = (I - damping V)^-1`, each of shape (n,).
+
+    columns: column sums, >= 1; rows: row sums, >= 1; diagonal: >= 1; damping: 1 where V was
+    used as it is, less than 1 where I - V was singular and V was scaled down.
+    """
+
+    columns: Floats
+    rows: Floats
+    diagonal: Floats
+    damping: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProductYear:
+    """Indicators of one product-year, each of shape (n,), one entry a country that trades it.
+
+    countries: codes, ascending; imports, exports: in the unit of the flows; exposure: imports /
+    (imports + exports), in [0, 1]; hhi: in (0, 1]; systemic_risk: >= 1; influence: >= 0;
+    imputed_share: share of imports whose supplier's PV is imputed, in [0, 1]. exposure is NaN
+    where a country trades only zero values; hhi, systemic_risk and imputed_share are NaN where
+    it imports nothing. damping: see `Inverse`.
+    """
+
+    countries: Ints
+    imports: Floats
+    exports: Floats
+    exposure: Floats
+    hhi: Floats
+    systemic_risk: Floats
+    influence: Floats
+    imputed_share: Floats
+    damping: float
+
+
+def spectral_radius(v: Floats) -> float:
+    """Return the largest absolute eigenvalue of `v`, shape (n, n); 0 for n = 0."""
+    return float(np.abs(np.linalg.eigvals(v)).max()) if v.size else 0.0
+
+
+def damping_of(v: Floats) -> float:
+    """Return the factor that makes I - factor * V safely regular: 1 unless V's radius reaches 1.
+
+    The largest column sum bounds the radius, so the eigenvalues are only asked for where a
+    country imports from suppliers without any stability (methods: guard for a singular system).
+    """
+    if v.shape[0] == 0 or v.sum(axis=0).max() < SINGULAR_FROM:
+        return 1.0
+    radius = spectral_radius(v)
+    return 1.0 if radius < SINGULAR_FROM else DAMPED_RADIUS / radius
+
+
+def leontief_inverse(v: ArrayLike) -> tuple[Floats, float]:
+    """Return `L = (I - damping V)^-1`, shape (n, n), and the damping that was needed.
+
+    `v` has exporters in rows and importers in columns and entries in [0, 1].
+    """
+    v = np.asarray(v, dtype=np.float64)
+    damping = damping_of(v)
+    return _inverse_of_identity_minus(v * damping), damping
+
+
+def _inverse_of_identity_minus(v: Floats) -> Floats:
+    n = v.shape[0]
+    if n == 0:
+        return np.empty((0, 0))
+    system = np.negative(v, order="F")
+    system.flat[:: n + 1] += 1.0
+    lu, pivots, failed = lapack.dgetrf(system, overwrite_a=True)
+    inverse, failed_too = lapack.dgetri(lu, pivots, GETRI_BLOCK * n, True)[:2]
+    if failed or failed_too:
+        raise np.linalg.LinAlgError(f"I - V is singular for {n} countries; expected radius < 1")
+    return np.asarray(inverse, dtype=np.float64)
+
+
+def invert_sums(v: Floats, exports: NDArray[np.bool_], imports: NDArray[np.bool_]) -> Inverse:
+    """Return row sums, column sums and diagonal of `(I - V)^-1`, solving only where V has loops.
+
+    Only the core, countries that both export and import, can lie on a loop or in the middle of a
+    chain. With K the core, S the pure suppliers and N the pure importers,
+    `x_K = L_KK' (1 + V_SK' 1)`, `x_N = 1 + V_EN' x_E`, `y_K = L_KK (1 + V_KN 1)`,
+    `y_S = 1 + V_SN 1 + V_SK y_K`, so one inverse of the size of the core serves all.
+    """
+    n = v.shape[0]
+    core = np.flatnonzero(exports & imports)
+    ends = np.flatnonzero(imports & ~exports)
+    sources = np.flatnonzero(exports & ~imports)
+    loops = v[np.ix_(core, core)]
+    damping = damping_of(loops)
+    if damping != 1.0:
+        v, loops = v * damping, loops * damping
+    inverse = _inverse_of_identity_minus(loops)
+
+    columns, rows, diagonal = np.ones(n), np.ones(n), np.ones(n)
+    diagonal[core] = inverse.diagonal()
+    columns[core] = (1.0 + v[sources][:, core].sum(axis=0)) @ inverse
+    columns[ends] = 1.0 + columns @ v[:, ends]
+    to_ends = v[:, ends].sum(axis=1)
+    rows[core] = inverse @ (1.0 + to_ends[core])
+    rows[sources] = 1.0 + to_ends[sources] + v[sources][:, core] @ rows[core]
+    return Inverse(columns, rows, diagonal, damping)
+
+
+def product_year(
+    exporters: ArrayLike,
+    importers: ArrayLike,
+    values: ArrayLike,
+    *,
+    stability: ArrayLike,
+    imputed: ArrayLike | None = None,
+) -> ProductYear:
+    """Compute exposure, HHI, systemic trade risk and influence of one product in one year.
+
+    Args:
+        exporters: country codes, shape (m,), small non-negative integers.
+        importers: country codes, shape (m,).
+        values: value of each flow, shape (m,), >= 0 and finite; each pair stands once.
+        stability: PV of each country, 0 to 100, high = stable, indexed by country code.
+        imputed: True where that PV was not observed, indexed by country code; None = observed.
+
+    Raises:
+        ValueError: negative, NaN or infinite values, self-trade, a pair that stands twice, or an
+            exporter without a PV in [0, 100].
+
+    Source: Klimek et al. (2025), Methods, "Exposure", "HHI", "Systemic trade risk", "Influence".
+    """
+    sources, targets = np.asarray(exporters, np.int64), np.asarray(importers, np.int64)
+    flows, pv = np.asarray(values, np.float64), np.asarray(stability, np.float64)
+    _check_flows(sources, targets, flows, pv)
+
+    present = np.zeros(int(max(sources.max(initial=-1), targets.max(initial=-1))) + 1, np.bool_)
+    present[sources] = present[targets] = True
+    countries = np.flatnonzero(present)
+    n = countries.size
+    position = np.cumsum(present) - 1
+    a, c = position[sources], position[targets]
+
+    bought: Floats = np.bincount(c, flows, n).astype(np.float64, copy=False)
+    sold: Floats = np.bincount(a, flows, n).astype(np.float64, copy=False)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_import = np.where(bought > 0, 1.0 / bought, 0.0)
+        exposure = bought / (bought + sold)
+    share = flows * per_import[c]
+    v = np.zeros((n, n))
+    v[a, c] = share
+    if np.count_nonzero(v) != np.count_nonzero(share):
+        raise ValueError("a pair of exporter and importer stands more than once in a product-year")
+    concentration = np.square(v).sum(axis=0)
+    risk = np.zeros(n)
+    exporting = sold > 0
+    risk[exporting] = 1.0 - pv[countries[exporting]] / 100.0
+    v *= risk[:, None]
+    sums = invert_sums(v, exporting, bought > 0)
+
+    nothing = np.where(bought > 0, 0.0, np.nan)
+    unsure = share * np.asarray(imputed, np.bool_)[sources] if imputed is not None else 0.0 * share
+    return ProductYear(
+        countries=countries,
+        imports=bought,
+        exports=sold,
+        exposure=exposure,
+        hhi=concentration + nothing,
+        systemic_risk=sums.columns + nothing,
+        influence=np.maximum(sums.rows - sums.diagonal, 0.0),
+        imputed_share=np.minimum(np.bincount(c, unsure, n), 1.0) + nothing,
+        damping=sums.damping,
+    )
+
+
+def _check_flows(sources: Ints, targets: Ints, flows: Floats, pv: Floats) -> None:
+    if not np.isfinite(flows).all() or (flows < 0).any():
+        bad = flows[~(np.isfinite(flows) & (flows >= 0))][0]
+        raise ValueError(f"a flow has the value {bad}; expected a finite number >= 0")
+    if (sources == targets).any():
+        code = sources[sources == targets][0]
+        raise ValueError(f"country {code} trades with itself; reject such rows before")
+    used = np.unique(sources[flows > 0])
+    known = used[used < pv.size]
+    unknown = [*known[~((pv[known] >= 0) & (pv[known] <= 100))], *used[used >= pv.size]]
+    if unknown:
+        raise ValueError(
+            f"{len(unknown)} exporters have no stability in [0, 100], first {unknown[0]}; "
+            "fill missing scores before (udfs.stability.fill)"
+        )
+
+
+def comparative_advantage(
+    exports: Floats, country_exports: Floats, product_exports: float, world_exports: float
+) -> Floats:
+    """Return Balassa's `RCA = (X_cp / X_c) / (X_p / X)`, shape (n,), >= 0.
+
+    NaN where the country exports nothing at all or nobody exports the product.
+    Source: Balassa (1965); Klimek et al. (2025), Methods, "Comparative advantage".
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        advantage = (exports / country_exports) / (product_exports / world_exports)
+    return np.where((country_exports > 0) & (product_exports > 0), advantage, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class YearContext:
+    """What a year's products share, each array indexed by country code.
+
+    stability: PV, 0 to 100; imputed: True where PV was filled; country_exports: exports over all
+    products loaded, in the unit of the flows.
+    """
+
+    stability: Floats
+    imputed: NDArray[np.bool_]
+    country_exports: Floats
+
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def indicators_of_batches(
+    years: Mapping[int, YearContext], schema: pa.Schema
+) -> Callable[[Batches], Batches]:
+    """Build the `mapInArrow` function from rows of `trade_matrices` to rows of `indicators`."""
+
+    def compute(batches: Batches) -> Batches:
+        for batch in batches:
+            if batch.num_rows:
+                yield _indicators_of_batch(batch, years, schema)
+
+    return compute
+
+
+def _indicators_of_batch(
+    batch: pa.RecordBatch, years: Mapping[int, YearContext], schema: pa.Schema
+) -> pa.RecordBatch:
+    columns: dict[str, list[Any]] = {name: [] for name in schema.names}
+    all_years = batch.column("year").to_numpy()
+    offsets = batch.column("exporters").offsets.to_numpy()
+    exporters = batch.column("exporters").values.to_numpy()
+    importers = batch.column("importers").values.to_numpy()
+    values = batch.column("values").values.to_numpy()
+    sizes = np.empty(batch.num_rows, np.int64)
+    for row, year in enumerate(all_years):
+        context = years[int(year)]
+        flows = slice(offsets[row], offsets[row + 1])
+        found = product_year(
+            exporters[flows],
+            importers[flows],
+            values[flows],
+            stability=context.stability,
+            imputed=context.imputed,
+        )
+        sizes[row] = found.countries.size
+        columns["country"].append(found.countries)
+        columns["imports_kusd"].append(found.imports)
+        columns["exports_kusd"].append(found.exports)
+        columns["exposure"].append(found.exposure)
+        columns["hhi"].append(found.hhi)
+        columns["str"].append(found.systemic_risk)
+        columns["influence"].append(found.influence)
+        columns["pv_imputed_share"].append(found.imputed_share)
+        columns["damping"].append(np.full(found.countries.size, found.damping))
+        columns["rca"].append(
+            comparative_advantage(
+                found.exports,
+                context.country_exports[found.countries],
+                found.exports.sum(),
+                context.country_exports.sum(),
+            )
+        )
+    repeated = np.repeat(np.arange(batch.num_rows), sizes)
+    columns["year"] = [all_years[repeated]]
+    arrays = [
+        batch.column("product").take(pa.array(repeated))
+        if field.name == "product"
+        else pa.array(np.concatenate(columns[field.name]), field.type, from_pandas=True)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

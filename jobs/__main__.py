@@ -164,11 +164,10 @@ def _writable(settings: Settings, command: str):  # type: ignore[no-untyped-def]
     from contextlib import contextmanager
 
     from jobs.session import start
-    from jobs.warehouse import Warehouse
 
     @contextmanager
     def opened():  # type: ignore[no-untyped-def]
-        warehouse = Warehouse(start(command), settings.warehouse)
+        warehouse = start(command, settings.warehouse)
         with warehouse.writing(command=command):
             yield warehouse
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import sys
 import threading
@@ -173,8 +174,12 @@ def serve(settings: Settings) -> None:
     assert jvm is not None
     port = spark.conf.get("spark.hadoop.hive.server2.thrift.port", "10000")
     host = spark.conf.get("spark.hadoop.hive.server2.thrift.bind.host", "localhost")
-    jvm.java.lang.System.setProperty("hive.server2.thrift.port", port)
-    jvm.java.lang.System.setProperty("hive.server2.thrift.bind.host", host)
+    for name, value in (
+        ("hive.server2.thrift.port", port),
+        ("hive.server2.thrift.bind.host", host),
+        ("derby.stream.error.file", os.devnull),
+    ):
+        jvm.java.lang.System.setProperty(name, value)
     thrift = jvm.org.apache.spark.sql.hive.thriftserver.HiveThriftServer2
     server = thrift.startWithSparkSession(spark._jsparkSession, False)
     say(f"Serving {settings.warehouse} at jdbc:hive2://{host}:{port}/ (Ctrl-C ends it).")

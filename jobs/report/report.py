@@ -137,7 +137,16 @@ def coverage(warehouse: Warehouse) -> dict[str, Any]:
         warehouse.read(STABILITY).groupBy("pv_source").count().orderBy(F.desc("count")).toPandas()
     )
     products = warehouse.read(TRADE).select("product").distinct().count()
+    editions = (
+        warehouse.read(STABILITY)
+        .where("edition is not null")
+        .groupBy("edition")
+        .agg(F.min("year").alias("first"), F.max("year").alias("last"))
+        .orderBy("first", "edition")
+        .toPandas()
+    )
     return {
+        "editions": editions,
         "sources": sources,
         "rejects": rejects,
         "filled": filled,

@@ -5,7 +5,12 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 
+from conf.problem import Problem, nearest
 from conf.settings import CONF
+
+DEPTH, VOTES = 4, 5
+"""Klimek et al. (2025) have tiers 0 to 4; how many votes they require is not printed."""
+KEYS = ("name", "notes", "depth", "votes", "seeds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +24,17 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A material: its key (file name), its name, its seeds, and what HS6 cannot tell apart."""
+    """A material: its key (file name), its name, its seeds, and what HS6 cannot tell apart.
+
+    depth: last tier of its network. votes: answers of ten that must name a product.
+    """
 
     key: str
     name: str
     seeds: tuple[Seed, ...]
     notes: tuple[str, ...]
+    depth: int = DEPTH
+    votes: int = VOTES
 
     def seeds_in(self, nomenclature: str) -> tuple[Seed, ...]:
         """Return the seeds that exist in an HS revision."""
@@ -33,9 +43,30 @@ class Material:
 
 def material(key: str) -> Material:
     """Read a material of conf/materials."""
-    content = tomllib.loads((CONF / "materials" / f"{key}.toml").read_text(encoding="utf-8"))
-    seeds = tuple(
-        Seed(product, seed["reason"], tuple(seed.get("revisions", ())))
-        for product, seed in content["seeds"].items()
+    path = CONF / "materials" / f"{key}.toml"
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Problem(f"The material file {path} is not TOML: {error}.") from None
+    faults = [f"{word}: no such key{nearest(word, KEYS)}" for word in content if word not in KEYS]
+    faults += [f"{word} is missing" for word in ("name", "seeds") if not content.get(word)]
+    seeds = content.get("seeds", {})
+    faults += [f"seeds.{code}: no reason is given" for code in seeds if "reason" not in seeds[code]]
+    faults += [
+        f"{word} is {content[word]!r}; expected a whole number from 1 to 10"
+        for word in ("depth", "votes")
+        if word in content and content[word] not in range(1, 11)
+    ]
+    if faults:
+        raise Problem("\n".join([f"The material file {path} cannot be used:", *faults]))
+    return Material(
+        key=key,
+        name=content["name"],
+        seeds=tuple(
+            Seed(product, seed["reason"], tuple(seed.get("revisions", ())))
+            for product, seed in seeds.items()
+        ),
+        notes=tuple(content.get("notes", ())),
+        depth=content.get("depth", DEPTH),
+        votes=content.get("votes", VOTES),
     )
-    return Material(key, content["name"], seeds, tuple(content.get("notes", ())))

@@ -39,10 +39,18 @@ class Membership:
 
 def memberships() -> tuple[Membership, ...]:
     """Return every membership of conf/regions.toml, by region and then country."""
-    text = resources.files("conf").joinpath("regions.toml").read_text(encoding="utf-8")
-    regions = tomllib.loads(text)
-    found = [one for name, region in regions.items() for one in _of_region(name, region)]
+    found = [one for name, region in _regions().items() for one in _of_region(name, region)]
     return tuple(sorted(found, key=lambda one: (one.region, one.iso3)))
+
+
+def region_codes() -> dict[str, int]:
+    """Return what stands for each group in a column of country codes: -1, -2, ... by the file."""
+    return {name: -number for number, name in enumerate(_regions(), start=1)}
+
+
+def _regions() -> dict[str, Any]:
+    text = resources.files("conf").joinpath("regions.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
 
 
 def _of_region(name: str, region: Mapping[str, Any]) -> list[Membership]:

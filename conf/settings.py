@@ -8,13 +8,24 @@ environment the strongest. Everything wrong is reported at once.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 
 from conf.problem import Problem, nearest
@@ -23,36 +34,50 @@ CONF = Path(__file__).parent
 SAMPLE = CONF / "sample"
 ENVIRONMENT_PREFIX = "TRADE_RISK_"
 FIRST_YEAR, LAST_YEAR = 1988, 2100
+YEAR_RANGE = re.compile(r"(\d{4})(?:\s*-\s*(\d{4}))?", re.ASCII)
+MISTAKEN: dict[Any, tuple[str, tuple[type, ...]]] = {
+    bool: ("true or false", (int, float)),
+    int: ("a whole number", (bool, float)),
+    float: ("a number", (bool,)),
+}
+"""Types that are not taken for another, and the other in words."""
 
 
 def _parse_years(given: Any) -> Any:
-    if not isinstance(given, str):
+    if isinstance(given, str):
+        given = given.split(",")
+    elif isinstance(given, int):
+        given = [given]
+    elif not isinstance(given, list | tuple):
         return given
-    years: set[int] = set()
-    for part in given.split(","):
-        first, dash, last = part.strip().partition("-")
-        try:
-            start, end = int(first), int(last if dash else first)
-        except ValueError:
-            raise ValueError(
-                f"found {part.strip()!r}; expected years like 2007-2023 or 2007,2010"
-            ) from None
-        if end < start:
-            raise ValueError(
-                f"found {part.strip()!r}, which runs backwards; expected {end}-{start}"
-            )
-        if not FIRST_YEAR <= start <= end <= LAST_YEAR:
-            raise ValueError(
-                f"found {part.strip()!r}; expected years from {FIRST_YEAR} to {LAST_YEAR}"
-            )
-        years.update(range(start, end + 1))
-    return tuple(sorted(years))
+    return tuple(sorted({year for part in given for year in _year_range(part)}))
+
+
+def _year_range(part: Any) -> range:
+    found = part.strip() if isinstance(part, str) else part
+    match = YEAR_RANGE.fullmatch(str(found))
+    if match is None:
+        raise ValueError(f"found {_short(found)}; expected years like 2007-2023 or 2007,2010")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise ValueError(f"found {found!r}, which runs backwards; expected {last}-{first}")
+    if not FIRST_YEAR <= first <= last <= LAST_YEAR:
+        raise ValueError(f"found {found!r}; expected years from {FIRST_YEAR} to {LAST_YEAR}")
+    return range(first, last + 1)
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:80]}..."
 
 
 def _parse_names(given: Any) -> Any:
     if not isinstance(given, str):
         return given
-    return tuple(name.strip() for name in given.split(",") if name.strip())
+    names = tuple(name.strip() for name in given.split(",") if name.strip())
+    if not names:
+        raise ValueError(f"found {_short(given)}; expected one name or more, with commas between")
+    return names
 
 
 def _digits(codes: tuple[str, ...]) -> tuple[str, ...]:
@@ -61,7 +86,7 @@ def _digits(codes: tuple[str, ...]) -> tuple[str, ...]:
     ]
     if wrong:
         raise ValueError(
-            f"found {', '.join(map(repr, wrong))}; expected HS codes of 2, 4 or 6 digits"
+            f"found {', '.join(map(_short, wrong))}; expected HS codes of 2, 4 or 6 digits"
         )
     return codes
 
@@ -76,14 +101,15 @@ def _known_materials(names: tuple[str, ...]) -> tuple[str, ...]:
     if names == ("all",):
         return tuple(valid)
     wrong = [name for name in names if name not in valid]
-    if wrong:
-        hints = ", ".join(f"{name!r}{nearest(name, valid)}" for name in wrong)
+    if wrong or not names:
+        hints = ", ".join(f"{_short(name)}{nearest(name, valid)}" for name in wrong) or "none"
         raise ValueError(f"found {hints}; expected all or some of {', '.join(valid)}")
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 Years = Annotated[tuple[int, ...], BeforeValidator(_parse_years)]
 HsCodes = Annotated[tuple[str, ...], BeforeValidator(_parse_names), AfterValidator(_digits)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_parse_names)]
 Materials = Annotated[
     tuple[str, ...], BeforeValidator(_parse_names), AfterValidator(_known_materials)
 ]
@@ -93,6 +119,17 @@ class Section(BaseModel):
     """A group of settings that one or a few jobs depend on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuse 1 for true, true for 1 and 2.5 for 2, which would be converted in silence."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        kind = get_args(annotation)[0] if isinstance(annotation, UnionType) else annotation
+        words, mistaken = MISTAKEN.get(kind, ("", ()))
+        if type(given) in mistaken:
+            raise ValueError(f"found {_short(given)}; expected {words}")
+        return given
 
 
 def _place(description: str, **options: Any) -> Any:
@@ -136,6 +173,115 @@ class Stability(Section):
     )
 
 
+class Minerals(Section):
+    """How networks of mineral trade are built, and what is known of minerals beside trade."""
+
+    merged_region: Literal["EU", "EU27_2020", "none"] = Field(
+        "EU", description="countries that trade minerals as one: EU as dated, as fixed, or none"
+    )
+    region_stability: Literal["mean", "exports"] = Field(
+        "mean", description="stability of the merged region: plain or export-weighted mean"
+    )
+    share_filter: float = Field(
+        0.01, ge=0, lt=1, description="a flow is a link above this share of the importer's imports"
+    )
+    share_denominator: Literal["links", "imports"] = Field(
+        "links", description="import shares relative to imports over links, or to all imports"
+    )
+    pagerank_form: Literal["normalised", "literal"] = Field(
+        "normalised", description="PageRank normalised to one, or as printed in 2015 (negative)"
+    )
+    draws: int = Field(
+        100, ge=1, le=10_000, description="randomised networks for each mineral, year and scheme"
+    )
+    compared_regions: Names = Field(
+        ("EU", "USA"), description="regions, by ISO3 or EU, whose TradeRisk meets volatility"
+    )
+    import_reliance: str | None = _place(
+        "CSV resource,region,import_reliance[,year]; default a proxy from trade", default=None
+    )
+    criticality: str | None = _place(
+        "CSV resource,list,score; default the supply risk printed in 2015", default=None
+    )
+    reserves: str | None = _place(
+        "CSV resource,reserves,unit,source; default USGS 2014", default=None
+    )
+    governance_index: str | None = _place(
+        "CSV iso3,score (0 to 100): resource governance as an alternative to stability",
+        default=None,
+    )
+
+
+class Network(Section):
+    """How answers become a production network, and by which test trade confirms it."""
+
+    answers: Literal["recorded", "live", "batch"] = Field(
+        "recorded", description="who answers what no recording answers: nobody, an endpoint, a file"
+    )
+    recordings: str | None = _place(
+        "folder with recordings of your own, responses_*.jsonl and picks_*.csv", default=None
+    )
+    prompt_version: str = Field("v1", description="version of the question whose answers count")
+    matcher: Literal["pick", "neighbours", "tfidf"] = Field(
+        "pick", description="how lines of answers become products (pick: neighbours where none is)"
+    )
+    compared_matcher: Literal["pick", "neighbours", "tfidf", "none"] = Field(
+        "tfidf", description="second matcher whose votes are kept beside"
+    )
+    votes: int | None = Field(
+        None, ge=1, description="answers of ten that must name a product; default the material's, 5"
+    )
+    depth: int | None = Field(
+        None, ge=1, le=10, description="last tier of the network; default the material's, 4"
+    )
+    link_mode: Literal["paper", "robust"] = Field(
+        "paper", description="test that keeps a link: paper (raw values, p) or robust (RCA, FDR)"
+    )
+    p_value: float = Field(0.05, gt=0, le=1, description="largest p-value of a kept link, paper")
+    q_value: float = Field(0.1, gt=0, le=1, description="false discovery rate of links, robust")
+    correction: Literal["bh", "by"] = Field(
+        "bh", description="rate by Benjamini-Hochberg, or -Yekutieli for any dependence"
+    )
+    min_countries: int = Field(
+        10, ge=2, description="countries that must trade a product for it to be tested"
+    )
+    untested: Literal["keep", "drop"] = Field(
+        "keep", description="what happens to a link whose trade is not loaded"
+    )
+    country_draws: int = Field(
+        999, ge=0, le=100_000, description="permutations of countries in the test by countries"
+    )
+    link_years: bool = Field(
+        False, description="test each year by itself too, for the share of years that confirm"
+    )
+    all_pairs: bool = Field(
+        False, description="also test every pair of products loaded, as material 'all' in links"
+    )
+    endpoint: str = _place(
+        "base URL of an OpenAI-compatible service", default="https://api.openai.com/v1"
+    )
+    model: str = Field("gpt-5-mini", description="model that answers live or in a batch")
+    concurrency: int = _place("questions in flight at a time", default=8, ge=1, le=256)
+    max_requests: int = _place(
+        "requests after which a live run stops, repeated ones included", default=1000, ge=0
+    )
+    timeout_s: float = _place("seconds to wait for an answer", default=120.0, gt=0)
+
+
+class Countries(Section):
+    """How indicators become contributions, strengths and profiles of countries."""
+
+    contribution_floor: float = Field(
+        0.001, ge=0, description="contributions below it are summed into supplier 0"
+    )
+    strength_universe: Literal["cube", "network"] = Field(
+        "cube", description="RCA that makes a strength: over all products, or within the network"
+    )
+    absent_rca: Literal["zero", "skip"] = Field(
+        "zero", description="RCA of a product not traded in a year with exports: 0, or left out"
+    )
+
+
 class Settings(Section):
     """Everything a run depends on."""
 
@@ -149,6 +295,9 @@ class Settings(Section):
     force: bool = _place("recompute what is up to date too", default=False)
     ingest: Ingest = Ingest()
     stability: Stability = Stability()
+    network: Network = Network()
+    minerals: Minerals = Minerals()
+    countries: Countries = Countries()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +317,11 @@ class Option:
     def is_switch(self) -> bool:
         """True when it takes no value on the command line."""
         return self.field.annotation is bool
+
+    @property
+    def is_list(self) -> bool:
+        """True when it holds several values, which may be given one by one."""
+        return self.field.annotation in (tuple[str, ...], tuple[int, ...])
 
     @property
     def changes_results(self) -> bool:
@@ -227,10 +381,7 @@ def load(
         if name in by_name:
             put(by_name[name], value, f"{variable} in the environment")
         else:
-            valid = [ENVIRONMENT_PREFIX + known.upper() for known in by_name]
-            faults.append(
-                f"{variable} in the environment: no such setting{nearest(variable, valid)}"
-            )
+            faults.append(f"{variable} in the environment: no such setting{nearest(name, by_name)}")
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
@@ -258,25 +409,42 @@ def _from_file(
     if file is None:
         return
     try:
-        content = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        content = tomllib.loads(Path(file).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise Problem(f"The settings file {file} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Problem(f"The settings file {file} is not TOML: {error}.") from None
     sections = sorted({option.section for option in by_name.values()} - {""})
     for key, value in content.items():
-        if key in sections and isinstance(value, dict):
-            for name, inner in value.items():
-                if name in by_name and by_name[name].section == key:
-                    yield by_name[name], inner, f"{key}.{name} in {file}"
-                else:
-                    valid = [known for known, option in by_name.items() if option.section == key]
-                    faults.append(f"{key}.{name} in {file}: no such setting{nearest(name, valid)}")
-        elif key in by_name and not by_name[key].section:
-            yield by_name[key], value, f"{key} in {file}"
+        if key not in sections:
+            yield from _known("", {key: value}, file, by_name, faults, also=sections)
+        elif isinstance(value, dict):
+            yield from _known(key, value, file, by_name, faults)
         else:
-            valid = [*(known for known, option in by_name.items() if not option.section), *sections]
-            faults.append(f"{key} in {file}: no such setting{nearest(key, valid)}")
+            faults.append(f"{key} in {file}: found {_short(value)}; expected a section [{key}]")
+
+
+def _known(
+    section: str,
+    values: Mapping[str, Any],
+    file: str | Path,
+    by_name: Mapping[str, Option],
+    faults: list[str],
+    *,
+    also: Sequence[str] = (),
+) -> Iterator[tuple[Option, Any, str]]:
+    """Yield the settings of a section that exist; say of each other where it belongs."""
+    valid = [name for name, option in by_name.items() if option.section == section]
+    for name, value in values.items():
+        where = f"{section}.{name} in {file}" if section else f"{name} in {file}"
+        if name in valid:
+            yield by_name[name], value, where
+        elif name in by_name:
+            home = by_name[name].section
+            place = f"in the section [{home}]" if home else "before the first section"
+            faults.append(f"{where}: expected {place}")
+        else:
+            faults.append(f"{where}: no such setting{nearest(name, [*valid, *also])}")
 
 
 def _sentence(fault: Any, origin: Mapping[tuple[str, ...], str]) -> str:
@@ -287,7 +455,7 @@ def _sentence(fault: Any, origin: Mapping[tuple[str, ...], str]) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"{where}: {message}"
-    return f"{where}: found {fault['input']!r}; {message[0].lower()}{message[1:]}"
+    return f"{where}: found {_short(fault['input'])}; {message[0].lower()}{message[1:]}"
 
 
 def parse_command_line(
@@ -329,10 +497,13 @@ def parse_command_line(
                 faults.append(f"{flag}: needs a value")
                 continue
             value = rest.pop(0)
+        given_before = file if option is None else values.get(option.name)
+        if option is not None and given_before is not None and option.is_list:
+            value = f"{given_before},{value}"
+        elif given_before is not None and given_before != value:
+            faults.append(f"{flag}: given twice, {_short(given_before)} and {_short(value)}")
         if option is None:
             file = value
-        elif option.name in values and option.field.annotation == tuple[str, ...]:
-            values[option.name] += "," + value
         else:
             values[option.name] = value
     if faults:

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 # Spark puts the folder of this script on the path, where its modules would shadow others.
 sys.path[:] = [
@@ -20,33 +19,39 @@ sys.path[:] = [
 ]
 
 from conf.problem import Problem, nearest  # noqa: E402
-from conf.settings import SAMPLE, Settings, load, options, overridden, parse_command_line  # noqa: E402
+from conf.settings import (  # noqa: E402
+    SAMPLE,
+    Settings,
+    load,
+    materials_available,
+    options,
+    overridden,
+    parse_command_line,
+)
 
-if TYPE_CHECKING:
-    pass
-
-JOB_GROUPS = "jobs"
+DEMO_DRAWS = 10
+"""Randomised networks of the demo for each mineral, year and scheme, for its time; see --draws."""
 
 
 @dataclass(frozen=True)
 class Command:
     """A word on the command line: what it does, what words may follow, how it is carried out.
 
-    `run` takes the settings and the words that follow; `needs_spark` is False for what plain
-    Python does.
+    `run` takes the settings and the words that follow.
     """
 
     name: str
     does: str
     words: str
     run: Callable[[Settings, Sequence[str]], None]
-    needs_spark: bool = True
 
 
 def demo(settings: Settings, _: Sequence[str]) -> None:
     """Run everything on the bundled real sample."""
+    chosen = settings.model_fields_set & {"materials"}
     sample = settings.model_copy(
         update={
+            "materials": settings.materials if chosen else tuple(materials_available()),
             "ingest": settings.ingest.model_copy(
                 update={
                     "baci": settings.ingest.baci
@@ -58,6 +63,9 @@ def demo(settings: Settings, _: Sequence[str]) -> None:
                     "wgi": settings.stability.wgi or str(SAMPLE / "wgi_political_stability.csv")
                 }
             ),
+            "minerals": settings.minerals
+            if "draws" in settings.minerals.model_fields_set
+            else settings.minerals.model_copy(update={"draws": DEMO_DRAWS}),
         }
     )
     run_everything(sample, ())
@@ -121,6 +129,24 @@ def bench(settings: Settings, words: Sequence[str]) -> None:
     run(settings, words)
 
 
+def shock(settings: Settings, words: Sequence[str]) -> None:
+    """Print where a shock to the supply of a mineral goes."""
+    from jobs.minerals.shock import print_shock
+
+    print_shock(settings, words)
+
+
+def record(settings: Settings, words: Sequence[str]) -> None:
+    """Make a recording of the answers that the warehouse asked for."""
+    from jobs.network.live import Saved
+    from jobs.network.questions import record
+    from jobs.network.recordings import SAVED
+
+    target = Path(words[0] if words else "responses_recorded.jsonl")
+    count = record(settings, Saved(Path(settings.warehouse) / SAVED), target)
+    print(f"{count:,} answers in {target}; for use: --recordings {target.parent}")
+
+
 def commands() -> dict[str, Command]:
     """Return every command by name, jobs after the others."""
     fixed = [
@@ -134,7 +160,14 @@ def commands() -> dict[str, Command]:
             "[NAME ...|markdown]",
             tables,
         ),
-        Command("package", "build what a cluster needs", "[FOLDER]", package, needs_spark=False),
+        Command(
+            "shock",
+            "where a shock to a mineral's supply from one country goes, step by step",
+            "MINERAL ORIGIN [YEAR]",
+            shock,
+        ),
+        Command("package", "build what a cluster needs", "[FOLDER]", package),
+        Command("record", "make a recording of answers asked live or in a batch", "[FILE]", record),
         Command("bench", "speed and memory beside peers", "[YEARS ...]", bench),
     ]
     found = {command.name: command for command in fixed}
@@ -219,6 +252,8 @@ def parse(arguments: Sequence[str]) -> tuple[Command, Settings, list[str]]:
             f"{name} takes no word after it, found {words[0]!r}; "
             f"see ./spark-submit.sh {name} --help."
         )
+    if not words and command.words and not command.words.startswith("["):
+        raise Problem(f"{name} needs {command.words}; see ./spark-submit.sh {name} --help.")
     settings = load(values, file=file)
     for notice in overridden(values, os.environ):
         print(notice, file=sys.stderr)
@@ -240,6 +275,11 @@ def main(arguments: Sequence[str]) -> int:
             command.run(settings, words)
     except Problem as problem:
         print(f"\n{problem}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"\n{error.filename}: {error.strerror}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)

@@ -10,6 +10,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
 
 @dataclass(frozen=True)
 class Storage:
@@ -21,9 +23,7 @@ class Storage:
     @property
     def is_local(self) -> bool:
         """True for a folder that this machine sees as a file system."""
-        return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", self.root) is None or self.root.startswith(
-            "file:"
-        )
+        return SCHEME.match(self.root) is None or self.root.startswith("file:")
 
     @property
     def folder(self) -> Path:
@@ -34,6 +34,10 @@ class Storage:
         """Where something in the folder lies."""
         return f"{self.root.rstrip('/')}/{name}"
 
+    def readable(self, name: str) -> str:
+        """Return the same for Spark's readers of files, which take *, ?, [ and { for patterns."""
+        return re.sub(r"[\\*?\[\]{}]", r"\\\g<0>", self.path(name))
+
     def put(self, data: bytes, name: str) -> None:
         """Write a file of up to some ten megabytes; it appears whole or not at all."""
         if self.is_local:
@@ -43,12 +47,16 @@ class Storage:
             partial.write_bytes(data)
             partial.replace(target)
             return
-        system, path = self._hadoop(name)
-        stream = system.create(path, True)
+        folder, slash, last = name.rpartition("/")
+        system, partial = self._hadoop(f"{folder}{slash}.{last}.partial")
+        _, path = self._hadoop(name)
+        stream = system.create(partial, True)
         try:
             stream.write(bytearray(data))
         finally:
             stream.close()
+        system.delete(path, False)
+        system.rename(partial, path)
 
     def get(self, name: str) -> bytes | None:
         """Return a file's content, None if there is none."""
@@ -94,3 +102,17 @@ class Storage:
         path = jvm.org.apache.hadoop.fs.Path(self.path(name))
         configuration = self.spark._jsparkSession.sessionState().newHadoopConf()
         return path.getFileSystem(configuration), path
+
+
+def absolute(spark: SparkSession, root: str) -> str:
+    """Return a local folder as an absolute path, any other as a URI.
+
+    A path without a scheme lies where Spark looks for it: where Hadoop's `fs.defaultFS` says, which
+    is this machine unless a cluster's configuration names another, such as HDFS.
+    """
+    hadoop: Any = spark._jvm.org.apache.hadoop.fs  # type: ignore[union-attr]
+    default = hadoop.FileSystem.get(spark._jsparkSession.sessionState().newHadoopConf())
+    if not SCHEME.match(root) and default.getScheme() != "file":
+        return str(default.makeQualified(hadoop.Path(root)).toString())
+    storage = Storage(spark, root)
+    return str(storage.folder.absolute()) if storage.is_local else root

@@ -6,17 +6,21 @@ import fcntl
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.problem import Problem
-from jobs.storage import Storage
+from jobs.storage import Storage, absolute
 from jobs.tables import TABLES, Table
 
 Slice = Mapping[str, tuple[Any, ...]]
@@ -49,9 +53,8 @@ class Warehouse:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Make a local path absolute: Delta takes no relative one for the name of a table."""
-        if self.files.is_local:
-            self.root = str(self.files.folder.absolute())
+        """Make the root absolute: Delta takes no relative path for the name of a table."""
+        self.root = absolute(self.spark, self.root)
 
     def with_metadata(self, metadata: dict[str, Any]) -> Warehouse:
         """Return the same warehouse for a job that writes `metadata` into its commits."""
@@ -151,8 +154,14 @@ class Warehouse:
         """Hold the warehouse for one writer; a second one is refused with a sentence.
 
         The lock belongs to the process, so a kill frees it. On storage other than a file system
-        there is no lock: Delta's own conflict detection refuses the later of two commits.
+        there is no lock: Delta's own conflict detection refuses the later of two commits. What
+        storage itself refuses is raised as a `Problem`.
         """
+        with _faults_in_words(self.root), self._locked(command):
+            yield
+
+    @contextmanager
+    def _locked(self, command: str) -> Iterator[None]:
         if not self.files.is_local:
             yield
             return
@@ -172,6 +181,43 @@ class Warehouse:
             lock.write(f"{command}, process {os.getpid()}, since {since}\n")
             lock.flush()
             yield
+
+
+NO_ROOM = re.compile(r"No space left on device|quota exceeded", re.IGNORECASE)
+UNREADABLE = re.compile(r"FAILED_READ_FILE.*? reading file (?P<file>.+?\.parquet)")
+
+
+@contextmanager
+def _faults_in_words(root: str) -> Iterator[None]:
+    """Raise a `Problem` for a full disk and for a data file that is damaged or gone."""
+    try:
+        with warnings.catch_warnings():
+            # toPandas warns with the whole Java stack of the error that it raises next.
+            warnings.filterwarnings("ignore", "toPandas attempted Arrow optimization")
+            yield
+    except (PySparkException, Py4JError, OSError) as error:
+        if NO_ROOM.search(str(error)):
+            raise Problem(
+                f"The disk of {root} is full, or that of Spark's scratch folder "
+                "(--conf spark.local.dir=FOLDER). Tables are as they were before the job that "
+                "could not write; free some space and run the same command again."
+            ) from error
+        if found := UNREADABLE.search(str(error)):
+            raise Problem(_unreadable(unquote(found["file"]), root)) from error
+        raise
+
+
+def _unreadable(file: str, root: str) -> str:
+    name = file.partition(f"{root}/")[2].partition("/")[0]
+    table = next((table for table in TABLES if table.name == name), None)
+    if table is None:
+        return f"{file} is damaged or gone."
+    from jobs.pipeline import writer_of
+
+    return (
+        f"{file}, a part of the table {name}, is damaged or gone. Write the table again with "
+        f"`{writer_of(table)} --force`, then run the same command again."
+    )
 
 
 def _user_metadata(log: bytes) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def sample_settings(tmp_path_factory):
             "report_dir": str(folder / "report"),
             "baci": str(SAMPLE / "BACI_HS92_V202601_raw_materials.zip"),
             "wgi": str(SAMPLE / "wgi_political_stability.csv"),
+            "draws": "5",
         },
         environment={},
     )

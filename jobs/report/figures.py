@@ -46,6 +46,17 @@ def bars(data: pd.DataFrame, *, x: str, label: str, title: str) -> str:
     return _svg(chart)
 
 
+def scatter(data: pd.DataFrame, *, x: str, y: str, label: str, x_title: str, y_title: str) -> str:
+    """Draw one named point a row; columns x, y, label."""
+    base = alt.Chart(data).encode(
+        x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(tickCount=5)),
+        y=alt.Y(f"{y}:Q", title=y_title, axis=alt.Axis(tickCount=5)),
+    )
+    points = base.mark_circle(size=45, color=PALETTE[0])
+    names = base.mark_text(align="left", dx=6, fontSize=9, color=INK).encode(text=f"{label}:N")
+    return _svg(alt.layer(points, names).properties(width=420, height=300))
+
+
 def _ticks(years: pd.Series) -> list[int]:
     first, last = int(years.min()), int(years.max())
     step = max(1, (last - first) // 6)

@@ -1,6 +1,6 @@
 """What do the numbers say, and what may be concluded from them?
 
-Reads   sources, trade, rejects, countries, products, stability, indicators
+Reads   sources, trade, rejects, countries, products, stability, indicators, and those of networks
 Writes  index.html in the report folder: one self-contained page
 """
 
@@ -23,13 +23,19 @@ from pyspark.sql import functions as F
 from conf.materials import Material, material
 from conf.problem import Problem
 from conf.settings import Settings
+from jobs.network.chosen import chosen_materials
+from jobs.report import minerals, networks
 from jobs.report.figures import bars, lines
 from jobs.tables import COUNTRIES, INDICATORS, PRODUCTS, REJECTS, SOURCES, STABILITY, TABLES, TRADE
 from jobs.warehouse import Warehouse
 
-READS = (SOURCES, TRADE, REJECTS, COUNTRIES, PRODUCTS, STABILITY, INDICATORS)
+READS = (
+    *(SOURCES, TRADE, REJECTS, COUNTRIES, STABILITY, INDICATORS),
+    *networks.TABLES_READ,
+    *minerals.TABLES_READ,
+)
 WRITES = ()
-SETTINGS = ("materials",)
+SETTINGS = ("materials", "link_mode", "untested", "votes", "depth", *minerals.SETTINGS_READ)
 
 LEAST_IMPORTS_KUSD = 1000.0
 """Imports of a product from which a country enters the ranking of dependence: 1 million USD."""
@@ -199,12 +205,13 @@ def render(warehouse: Warehouse, settings: Settings) -> str:
     trend = trends(warehouse.read(INDICATORS), codes)
     ranked = rankings(warehouse.read(INDICATORS), warehouse.read(COUNTRIES), codes)
     chosen = []
-    for what in materials:
+    for what in chosen_materials(settings):
         seeds, missing = seeds_of(what, products, trend, ranked)
         chosen.append(
             {
                 "material": what,
                 "missing": missing,
+                "network": networks.story(warehouse, what, settings),
                 "figures": figures(seeds) if seeds else [],
                 "seeds": [
                     {
@@ -231,6 +238,9 @@ def render(warehouse: Warehouse, settings: Settings) -> str:
     template = resources.files("jobs.report").joinpath("page.html").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         materials=chosen,
+        minerals=minerals.story(warehouse, settings),
+        chart=chart,
+        network=settings.network,
         least_imports=LEAST_IMPORTS_KUSD / 1000,
         coverage=coverage(warehouse),
         versions=versions,

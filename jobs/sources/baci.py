@@ -9,12 +9,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import lzma
+import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from conf.problem import Problem, nearest
@@ -26,12 +30,16 @@ MOST_UNPACKED = 40 * 2**30
 """Bytes of the largest plausible file in a release; a full BACI year has about 0.4 GB."""
 HIGHEST_RATIO = 60
 """Unpacked over packed size; BACI's text packs about 5 to 1, a zip bomb 1,000 to 1."""
+LONGEST_LIST = 64 * 2**20
+"""Bytes of the largest plausible code list; CEPII's product lists have 0.5 MB."""
 FIELDS = ("t", "i", "j", "k", "v", "q")
 TRADE_FILE = re.compile(
     r"BACI_(?P<hs>HS\d{2})_Y(?P<year>\d{4})_V(?P<release>\w+)\.csv", re.IGNORECASE
 )
-COUNTRY_FILE = re.compile(r"country_codes(_\w+)?\.csv", re.IGNORECASE)
-PRODUCT_FILE = re.compile(r"product_codes_?(?P<hs>HS\d{2})?(_\w+)?\.csv", re.IGNORECASE)
+COUNTRY_FILE = re.compile(r"country_codes(?P<hs>)(_V(?P<release>\w+)|_\w+)?\.csv", re.IGNORECASE)
+PRODUCT_FILE = re.compile(
+    r"product_codes_?(?P<hs>HS\d{2})?(_V(?P<release>\w+)|_\w+)?\.csv", re.IGNORECASE
+)
 COUNTRY_COLUMNS = {
     "country": ("country_code", "i"),
     "name": ("country_name", "country_name_full", "country_name_abbreviation"),
@@ -93,11 +101,9 @@ def open_release(
         nomenclature: HS revision to take where several lie together.
         years: years wanted; empty = all there are.
     """
-    place = Path(path)
-    if not place.exists():
-        raise Problem(_no_such(place))
+    place = _located(path)
     files = _folder_files(place) if place.is_dir() else _zip_files(place)
-    trade = {name: TRADE_FILE.fullmatch(PurePosixPath(name).name) for name in files}
+    trade = {name: TRADE_FILE.fullmatch(_base(name)) for name in files}
     found = {name: match for name, match in trade.items() if match}
     if not found:
         raise Problem(
@@ -118,8 +124,8 @@ def open_release(
             f"{path} has no data for {', '.join(map(str, missing))}; "
             f"it covers {_ranges(sorted(by_year))}."
         )
-    country_file = _code_list(files, COUNTRY_FILE, hs, path, "country_codes_V202501.csv")
-    product_file = _code_list(files, PRODUCT_FILE, hs, path, f"product_codes_{hs}_V202501.csv")
+    country_file = _code_list(files, COUNTRY_FILE, "country_codes", hs, releases[0], path)
+    product_file = _code_list(files, PRODUCT_FILE, f"product_codes_{hs}", hs, releases[0], path)
     used = {*found, country_file.name, product_file.name}
     return Release(
         archive=path,
@@ -136,16 +142,19 @@ def open_release(
 
 def digest(path: str) -> str:
     """Return the SHA-256 of a file, or of the names and contents of a folder's CSVs."""
-    place = Path(path)
-    if not place.exists():
-        raise Problem(_no_such(place))
-    paths = sorted(place.glob("*.csv")) if place.is_dir() else [place]
+    place = _located(path)
+    if not place.is_dir():
+        return _sha256(TextFile(path, 0, partial(place.open, "rb"))).hex()
     total = hashlib.sha256()
-    for file in paths:
-        with file.open("rb") as stream:
-            total.update(file.name.encode() if place.is_dir() else b"")
-            total.update(hashlib.file_digest(stream, "sha256").digest())
+    for name, file in _folder_files(place).items():
+        if name.lower().endswith(".csv"):
+            total.update(os.fsencode(name) + _sha256(file))
     return total.hexdigest()
+
+
+def _sha256(file: TextFile) -> bytes:
+    with _opened(file) as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def blocks(
@@ -156,12 +165,26 @@ def blocks(
     `seen` is given every byte as it passes (for a digest). Memory stays at a few blocks however
     long the file is. A zip member that is damaged ends in a `Problem`.
     """
+    with _opened(file) as stream:
+        yield from _blocks_of(stream, file, seen)
+
+
+@contextmanager
+def _opened(file: TextFile) -> Iterator[IO[bytes]]:
+    """Open a file of the release; what cannot be read or unpacked ends in a `Problem`."""
     try:
         with file.open() as stream:
-            yield from _blocks_of(stream, file, seen)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            yield stream
+    except OSError as error:
+        raise Problem(f"{file.name} cannot be read: {error.strerror or error}.") from None
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise Problem(
-            f"{file.name} is damaged inside the zip ({error}); download the release again."
+            f"{file.name} is damaged inside the zip ({error or 'it ends too early'}); "
+            "download the release again."
+        ) from None
+    except (NotImplementedError, RuntimeError, ValueError) as error:
+        raise Problem(
+            f"{file.name} cannot be unpacked ({error}); expected the zip as CEPII publishes it."
         ) from None
 
 
@@ -192,65 +215,101 @@ def _blocks_of(
 
 
 def _header(line: bytes, file: TextFile) -> tuple[str, ...]:
-    names = tuple(
-        name.strip().strip('"').lower() for name in _decoded(line).strip("\r\n").split(",")
-    )
+    text = _decoded(line, file).strip()
+    names = tuple(name.strip().strip('"').lower() for name in text.split(","))
     if sorted(names) != sorted(FIELDS):
-        shown = _decoded(line).strip()[:80]
-        raise Problem(
-            f"{file.name}: the first line is {shown!r}; expected the header {','.join(FIELDS)}."
-        )
+        found = f"the first line is {text[:80]!r}" if line else "the file is empty"
+        raise Problem(f"{file.name}: {found}; expected the header {','.join(FIELDS)}.")
     return names
 
 
-def _decoded(data: bytes) -> str:
-    """Decode a code list or header: UTF-8 with or without BOM, else Latin-1 as in old releases."""
+def _decoded(data: bytes, file: TextFile) -> str:
+    """Decode a list or header: UTF-8 with or without BOM, else Western European (old releases)."""
+    if b"\0" in data:
+        raise Problem(
+            f"{file.name} is not plain text: it has NUL bytes, as UTF-16 has; expected UTF-8."
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return data.decode("cp1252", "replace")  # Latin-1, and Windows' quotes and dashes
 
 
 def _unmangled(name: str) -> str:
-    """Undo UTF-8 read as Latin-1 and encoded again, as in copies of BACI's country list."""
+    """Undo UTF-8 read as a one-byte encoding and encoded again, as in copies of country lists."""
+    for encoding in ("latin-1", "cp1252"):
+        with suppress(UnicodeError):
+            return name.encode(encoding).decode("utf-8")
+    return name
+
+
+def _base(name: str) -> str:
+    """Return the last part of a name in a zip; some programs write backslashes between parts."""
+    return PureWindowsPath(name).name
+
+
+def _located(path: str) -> Path:
+    """Return the zip or folder that is meant: a folder with a zip and no CSV means the zip."""
+    place = Path(path)
     try:
-        return name.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return name
+        if place.is_dir():
+            names = _folder_files(place)
+            zips = [name for name in names if name.lower().endswith(".zip")]
+            if not zips or any(name.lower().endswith(".csv") for name in names):
+                return place
+            if len(zips) == 1:
+                return place / zips[0]
+            raise Problem(f"{path} holds no CSV files but {_some(zips)}; give one zip by its name.")
+        if place.is_file():
+            return place
+        exists = place.exists()
+    except OSError as error:
+        raise Problem(f"{path} cannot be read: {error.strerror}.") from None
+    raise Problem(f"{path} is neither a file nor a folder." if exists else _no_such(place))
 
 
 def _folder_files(folder: Path) -> dict[str, TextFile]:
     paths = [path for path in sorted(folder.iterdir()) if path.is_file()]
-    if any(path.suffix.lower() == ".zip" for path in paths) and not any(
-        path.suffix.lower() == ".csv" for path in paths
-    ):
-        zips = ", ".join(path.name for path in paths if path.suffix.lower() == ".zip")
-        raise Problem(f"{folder} holds no CSV files but {zips}; give the zip itself.")
-    return {p.name: TextFile(p.name, p.stat().st_size, lambda p=p: p.open("rb")) for p in paths}
+    return {p.name: TextFile(p.name, p.stat().st_size, partial(p.open, "rb")) for p in paths}
 
 
 def _zip_files(path: Path) -> dict[str, TextFile]:
+    if path.suffix.lower() == ".csv":
+        raise Problem(f"{path} is a single CSV file; give the folder it lies in, or the zip.")
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        size = path.stat().st_size
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise Problem(
             f"{path} is not a whole zip file ({error}); it may be cut off: download it again."
         ) from None
-    files: dict[str, TextFile] = {}
-    for entry in archive.infolist():
-        if entry.is_dir():
-            continue
-        _refuse_hostile(entry, files, path)
-        files[entry.filename] = TextFile(
-            entry.filename, entry.file_size, lambda entry=entry: archive.open(entry)
+    if (packed := sum(entry.compress_size for entry in entries)) > size:
+        raise Problem(
+            f"{path} has {size:,} bytes, and its entries claim {packed:,}; "
+            "it is cut off or hostile: download it again."
         )
+    files: dict[str, TextFile] = {}
+    for entry in entries:
+        name = entry.filename
+        if not name.endswith("/"):
+            _refuse_hostile(entry, files, path)
+            files[name] = TextFile(name, entry.file_size, partial(_member, path, name))
     return files
+
+
+def _member(path: Path, name: str) -> IO[bytes]:
+    """Open a file of a zip; the zip is closed with it."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.open(name)
 
 
 def _refuse_hostile(entry: zipfile.ZipInfo, files: dict[str, TextFile], path: Path) -> None:
     name, shown = entry.filename, f"{path}: the entry {entry.filename[:100]!r}"
     if name.startswith(("/", "\\")) or ":" in name or ".." in re.split(r"[/\\]", name):
         raise Problem(f"{shown} points outside the zip; such a file is not opened.")
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", name):
+        raise Problem(f"{shown} has control characters in its name; such a file is not opened.")
     if entry.flag_bits & 0x1:
         raise Problem(f"{shown} is encrypted; expected the zip as CEPII publishes it.")
     if name.lower().endswith(".zip"):
@@ -297,53 +356,77 @@ def _one_file_a_year(
 
 
 def _code_list(
-    files: dict[str, TextFile], pattern: re.Pattern[str], hs: str, path: str, example: str
+    files: dict[str, TextFile],
+    pattern: re.Pattern[str],
+    stem: str,
+    hs: str,
+    release: str,
+    path: str,
 ) -> TextFile:
-    named = {name: pattern.fullmatch(PurePosixPath(name).name) for name in files}
+    """Return the one list of this revision and release; a name without them fits all."""
+    named = {name: match for name in files if (match := pattern.fullmatch(_base(name)))}
     fitting = [
         name
         for name, match in named.items()
-        if match and match.groupdict().get("hs", hs) in (hs, hs.lower(), None)
+        if (match["hs"] or hs).upper() == hs and (match["release"] or release) == release
     ]
     if len(fitting) != 1:
         raise Problem(
-            f"{path} holds {'no' if not fitting else 'more than one'} file like {example} "
-            f"({_some(fitting or files)}); expected exactly one, as in the zip from CEPII."
+            f"{path} holds {'no' if not fitting else 'more than one'} file like "
+            f"{stem}_V{release}.csv (found {_some(fitting or named or files)}); "
+            "expected exactly one, as in the zip from CEPII."
         )
     return files[fitting[0]]
 
 
-def _read_rows(file: TextFile) -> list[dict[str, str]]:
-    with file.open() as stream:
-        text = _decoded(stream.read(64 * 2**20))
-    rows = csv.DictReader(io.StringIO(text))
-    return [
-        {
-            (k or "").strip().lower(): (v or "").strip()
-            for k, v in row.items()
-            if not isinstance(v, list)
-        }
-        for row in rows
-    ]
+def _read_list(file: TextFile, columns: str) -> list[tuple[int, dict[str, str]]]:
+    """Return line number and fields by column name, in lower case, of each row of a code list."""
+    if file.size > LONGEST_LIST:
+        raise Problem(
+            f"{file.name} has {file.size:,} bytes; expected a list of at most {LONGEST_LIST:,}."
+        )
+    with _opened(file) as stream:
+        text = _decoded(stream.read(), file)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[int, dict[str, str]]] = []
+    header: list[str] = []
+    try:
+        for row in filter(None, reader):
+            if not header:
+                header = [name.strip().lower() for name in row]
+            elif len(row) != len(header):
+                raise Problem(
+                    f"{file.name}, line {reader.line_num}: found {len(row)} fields; "
+                    f"expected {len(header)}, {', '.join(header)}."
+                )
+            else:
+                fields = (field.strip() for field in row)
+                rows.append((reader.line_num, dict(zip(header, fields, strict=True))))
+    except csv.Error as error:
+        raise Problem(f"{file.name}, line {reader.line_num} is not CSV: {error}.") from None
+    if not rows:
+        found = f"only the header {','.join(header)[:80]!r}" if header else "nothing"
+        raise Problem(f"{file.name}: found {found}; expected the columns {columns} and rows.")
+    return rows
 
 
 def _read_countries(file: TextFile) -> tuple[Country, ...]:
-    rows = _read_rows(file)
+    expected = "country_code, country_name, country_iso2, country_iso3"
+    rows = _read_list(file, expected)
+    header = rows[0][1]
     columns = {
-        ours: next((name for name in names if rows and name in rows[0]), None)
+        ours: next((name for name in names if name in header), None)
         for ours, names in COUNTRY_COLUMNS.items()
     }
-    if not rows or columns["country"] is None or columns["name"] is None:
-        raise Problem(
-            f"{file.name}: found the columns {', '.join(rows[0]) if rows else '(none)'}; "
-            "expected country_code, country_name, country_iso2, country_iso3."
-        )
+    if columns["country"] is None or columns["name"] is None:
+        raise Problem(f"{file.name}: found the columns {_some(header)}; expected {expected}.")
     found: dict[int, Country] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         code = row[columns["country"]]
-        if not (code.isascii() and code.isdigit() and int(code) < 2**15):
+        if not (re.fullmatch(r"\d{1,5}", code, re.ASCII) and int(code) < 2**15):
             raise Problem(
-                f"{file.name}, line {number}: found the country code {code!r}; expected 0 to 32767."
+                f"{file.name}, line {number}: found the country code {code[:40]!r}; "
+                "expected 0 to 32767."
             )
         if int(code) in found:
             raise Problem(f"{file.name}, line {number}: the country code {code} stands twice.")
@@ -359,18 +442,19 @@ def _read_countries(file: TextFile) -> tuple[Country, ...]:
 
 
 def _read_products(file: TextFile) -> dict[str, str]:
-    rows = _read_rows(file)
-    if not rows or not {"code", "description"} <= set(rows[0]):
+    rows = _read_list(file, "code, description")
+    header = rows[0][1]
+    if not {"code", "description"} <= set(header):
         raise Problem(
-            f"{file.name}: found the columns {', '.join(rows[0]) if rows else '(none)'}; "
-            "expected code, description."
+            f"{file.name}: found the columns {_some(header)}; expected code, description."
         )
     found: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         code = row["code"].zfill(6)
-        if len(code) != 6:
+        if len(row["code"]) not in (5, 6):  # 5 where a program has taken the leading zero
             raise Problem(
-                f"{file.name}, line {number}: found the product {code!r}; expected 6 characters."
+                f"{file.name}, line {number}: found the product {row['code'][:40]!r}; "
+                "expected 6 characters."
             )
         if code in found:
             raise Problem(f"{file.name}, line {number}: the product {code} stands twice.")
@@ -387,8 +471,8 @@ def _no_such(place: Path) -> str:
     return f"There is no file or folder {place}{near}."
 
 
-def _some(names: object, most: int = 5) -> str:
-    listed = sorted(names)  # type: ignore[call-overload]
+def _some(names: Iterable[str], most: int = 5) -> str:
+    listed = [name if name.isprintable() else repr(name) for name in sorted(names)]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return (", ".join(listed[:most]) or "no files") + more
 

@@ -74,14 +74,16 @@ class Account:
     kept_kusd: float = 0.0
     rejected_kusd: float = 0.0
 
-    def check(self) -> None:
-        """Raise unless every selected row and dollar is either kept or rejected."""
+    def check(self, *, everything: bool) -> None:
+        """Raise unless every row and dollar, or every selected one, is either kept or rejected."""
+        expected = self.rows if everything else self.rows_selected
         rows = self.rows_kept + self.rows_rejected
         value = self.kept_kusd + self.rejected_kusd
-        unequal = abs(value - self.value_kusd) > DOLLAR_TOLERANCE * max(self.value_kusd, 1.0)
-        if rows != self.rows_selected or unequal:
+        scale = max(self.kept_kusd, abs(self.rejected_kusd), 1.0)
+        unequal = not abs(value - self.value_kusd) <= DOLLAR_TOLERANCE * scale
+        if rows != expected or unequal:
             raise Problem(
-                f"{self.file}: {self.rows_selected:,} rows and {self.value_kusd:,.3f} thousand USD "
+                f"{self.file}: {expected:,} rows and {self.value_kusd:,.3f} thousand USD "
                 f"went in, {rows:,} rows and {value:,.3f} came out; nothing was committed."
             )
 
@@ -106,13 +108,15 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
     )
     codes = _codes(release, settings.ingest)
     _refuse_mixing(warehouse, release, settings.ingest)
-    staging = _staging_folder(warehouse, settings)
+    staging = _staging_folder(warehouse, release, settings)
     _drop_other_stagings(warehouse, keep=staging)
     accounts: list[Account] = []
+    staged: list[str] = []
     for years in _batches(release, most=settings.ingest.unpack_mb * 10**6):
+        staged.append(f"{staging}/packed-{_label(years)}")
         accounts += _stage(warehouse, release, years, codes, staging)
         _report(accounts[-len(years) :])
-    _commit(warehouse, release, settings, staging, accounts, codes)
+    _commit(warehouse, release, settings, staged, accounts, codes)
     warehouse.files.delete(STAGING)
 
 
@@ -164,9 +168,10 @@ def _in_words(nomenclature: str, release: str, selection: str) -> str:
     return f"{nomenclature} V{release} ({selection if selection != 'all' else 'all products'})"
 
 
-def _staging_folder(warehouse: Warehouse, settings: Settings) -> str:
+def _staging_folder(warehouse: Warehouse, release: baci.Release, settings: Settings) -> str:
     metadata = json.dumps([warehouse.metadata.get(k) for k in ("files", "code")], default=str)
-    key = hashlib.sha256(f"{metadata}{settings.ingest.products}".encode()).hexdigest()[:16]
+    chosen = f"{release.nomenclature}{settings.ingest.products}"
+    key = hashlib.sha256(f"{metadata}{chosen}".encode()).hexdigest()[:16]
     return f"{STAGING}/{key}"
 
 
@@ -189,6 +194,10 @@ def _batches(release: baci.Release, *, most: int) -> list[list[int]]:
     return batches
 
 
+def _label(years: Sequence[int]) -> str:
+    return "-".join(map(str, years))
+
+
 def _stage(
     warehouse: Warehouse,
     release: baci.Release,
@@ -197,9 +206,8 @@ def _stage(
     staging: str,
 ) -> list[Account]:
     """Unpack, parse, check and pack some years; return their accounts, found again after a kill."""
-    label = "-".join(str(year) for year in sorted({years[0], years[-1]}))
-    packed = f"{staging}/packed-{label}"
-    note = f"{staging}/account-{label}.json"
+    packed = f"{staging}/packed-{_label(years)}"
+    note = f"{staging}/account-{_label(years)}.json"
     if kept := warehouse.files.get(note):
         return [Account(**{**row, "fields": tuple(row["fields"])}) for row in json.loads(kept)]
     _need_space(warehouse, sum(release.years[year].size for year in years))
@@ -213,7 +221,7 @@ def _stage(
     _pack(warehouse, blocks, by_year, max(1, ceil(size / TEXT_PER_TASK))).write.parquet(
         warehouse.files.path(packed)
     )
-    accounts = _close(warehouse, packed, unpacked)
+    accounts = _close(warehouse, packed, unpacked, everything=not codes.wanted)
     _keep_texts_of_duplicates(warehouse, packed, blocks)
     warehouse.files.delete(text)
     warehouse.files.put(json.dumps([dataclasses.asdict(a) for a in accounts]).encode(), note)
@@ -250,7 +258,7 @@ def _read_blocks(warehouse: Warehouse, text: str) -> DataFrame:
     return (
         warehouse.spark.read.format("binaryFile")
         .option("recursiveFileLookup", "true")
-        .load(warehouse.files.path(text))
+        .load(warehouse.files.readable(text))
         .select("path", "content")
     )
 
@@ -266,9 +274,11 @@ def _pack(
     )
 
 
-def _close(warehouse: Warehouse, packed: str, unpacked: Iterable[Account]) -> list[Account]:
+def _close(
+    warehouse: Warehouse, packed: str, unpacked: Iterable[Account], *, everything: bool
+) -> list[Account]:
     """Sum what was packed, by year, and check it against what was read."""
-    frame = warehouse.spark.read.parquet(warehouse.files.path(packed))
+    frame = warehouse.spark.read.parquet(warehouse.files.readable(packed))
     sums, merged = F.col("product") == SUMS, F.col("product") != SUMS
     rejected = F.expr(
         "aggregate(coalesce(rejects, array()), 0D, (s, r) -> s + coalesce(r.value_kusd, 0D))"
@@ -289,7 +299,7 @@ def _close(warehouse: Warehouse, packed: str, unpacked: Iterable[Account]) -> li
     }
     accounts = [dataclasses.replace(account, **found.get(account.year, {})) for account in unpacked]
     for account in accounts:
-        account.check()
+        account.check(everything=everything)
     return accounts
 
 
@@ -299,7 +309,7 @@ _TRADE_ROWS = TRADE.result_schema
 def _keep_texts_of_duplicates(warehouse: Warehouse, packed: str, blocks: DataFrame) -> None:
     """Stage the text of rows found to be duplicates after they were packed."""
     duplicates = (
-        warehouse.spark.read.parquet(warehouse.files.path(packed))
+        warehouse.spark.read.parquet(warehouse.files.readable(packed))
         .select("year", F.explode("rejects").alias("r"))
         .where(F.col("r.reason") == Reason.DUPLICATE.value)
         .select("year", "r.line")
@@ -326,19 +336,16 @@ def _commit(
     warehouse: Warehouse,
     release: baci.Release,
     settings: Settings,
-    staging: str,
+    staged: Sequence[str],
     accounts: Sequence[Account],
     codes: Codes,
 ) -> None:
     """Replace the tables, `sources` last; with --replace the whole of them, else these years."""
     years = {"year": tuple(a.year for a in accounts)}
     part: Slice = {} if settings.ingest.replace else years
-    labels = [n for n in warehouse.files.children(staging) if n.startswith("packed-")]
-    packed = warehouse.spark.read.parquet(
-        *(warehouse.files.path(f"{staging}/{n}") for n in labels if not n.endswith("-duplicates"))
-    ).where(F.col("year").isin(*years["year"]))
-    texts = warehouse.spark.read.parquet(
-        *(warehouse.files.path(f"{staging}/{n}") for n in labels if n.endswith("-duplicates"))
+    packed, texts = (
+        warehouse.spark.read.parquet(*(warehouse.files.readable(name + kind) for name in staged))
+        for kind in ("", "-duplicates")
     )
     warehouse.replace(COUNTRIES, _countries(warehouse, release))
     warehouse.replace(PRODUCTS, _products(warehouse, release))

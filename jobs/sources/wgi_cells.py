@@ -357,9 +357,9 @@ def _series_of_rows(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, Callable[[Cell], tuple[str | None, str | None]]] = {
         "series": _series,
         "series_name": _series,
-        "id": lambda cell: (found["dimension"], None)
-        if (found := ROW_ID.fullmatch(str(cell)))
-        else (None, None),
+        "id": lambda cell: (
+            (found["dimension"], None) if (found := ROW_ID.fullmatch(str(cell))) else (None, None)
+        ),
     }
     said = pd.DataFrame({"dimension": None, "measure": None}, index=frame.index, dtype=object)
     for role, meaning in columns.items():

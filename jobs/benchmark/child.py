@@ -1,0 +1,88 @@
+"""The programs measured beside the project: `python -m jobs.benchmark.child WORK TIMES RECORD ...`.
+
+WORK is a name in `WORK` below; the words that follow are its arguments as NAME=VALUE.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from jobs.benchmark import kernel, peers
+from jobs.benchmark.measure import Record, Stopwatch, folder_bytes, repeated
+from jobs.benchmark.world import code_lists, write_lists, write_year
+
+
+def world(times: int, *, out: str, products: str, years: str) -> Record:
+    """Write the synthetic years."""
+    lists, folder = code_lists(int(products)), Path(out)
+    write_lists(folder, lists)
+    tasks = [(folder, lists, int(year)) for year in years.split(",")]
+
+    def work(_: Stopwatch) -> None:
+        with multiprocessing.get_context("fork").Pool() as pool:
+            pool.starmap(write_year, tasks)
+
+    return Record(repeated(work, times))
+
+
+def duckdb_ingest(times: int, *, baci: str, years: str, out: str, cores: str) -> Record:
+    """CSV -> trade, rejects, matrices with DuckDB and Arrow."""
+    chosen = [int(year) for year in years.split(",")]
+
+    def work(watch: Stopwatch) -> None:
+        peers.duckdb_ingest(Path(baci), chosen, Path(out), cores=int(cores), watch=watch)
+
+    runs = repeated(work, times)
+    rows = sum(pq.read_metadata(f).num_rows for f in Path(out, "trade").rglob("*.parquet"))
+    return Record(runs, facts={"written": folder_bytes(Path(out)), "rows": rows})
+
+
+def duckdb_indicators(times: int, *, tables: str, stability: str, out: str, cores: str) -> Record:
+    """Matrices -> indicators with DuckDB, Arrow and the project's kernel."""
+
+    def work(watch: Stopwatch) -> None:
+        peers.duckdb_indicators(
+            Path(tables), Path(stability), Path(out), cores=int(cores), watch=watch
+        )
+
+    runs = repeated(work, times)
+    return Record(runs, facts={"written": folder_bytes(Path(out))})
+
+
+def pandas_indicators(times: int, *, trade: str, stability: str, out: str, every: str) -> Record:
+    """Trade -> indicators with pandas and a dense inverse, for a part of the products."""
+
+    def work(watch: Stopwatch) -> None:
+        peers.pandas_indicators(
+            Path(trade), Path(stability), Path(out), every=int(every), watch=watch
+        )
+
+    return Record(repeated(work, times), facts={"scale": int(every)})
+
+
+def kernel_alone(times: int, *, tables: str, stability: str) -> Record:
+    """The solve of single product-years."""
+    folder = Path(tables)
+    return kernel.measure(folder / "matrices", folder / "trade", Path(stability), times=times)
+
+
+WORK: dict[str, Callable[..., Record]] = {
+    work.__name__: work
+    for work in (world, duckdb_ingest, duckdb_indicators, pandas_indicators, kernel_alone)
+}
+
+
+def main(words: Sequence[str]) -> None:
+    """Do the work and write its record."""
+    name, times, record, *arguments = words
+    options = dict(argument.split("=", 1) for argument in arguments)
+    WORK[name](int(times), **options).write(record)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

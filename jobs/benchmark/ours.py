@@ -1,0 +1,235 @@
+"""The project's own jobs, and Spark's usual group-by, run and timed in one session.
+
+Carried out by `bench session WORK TIMES RECORD`, which `bench` calls through spark-submit.sh, so
+that what is measured is what a user starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
+
+from conf.problem import Problem, nearest
+from conf.settings import Settings
+from jobs.benchmark.measure import Record, Stopwatch, folder_bytes, repeated
+from jobs.benchmark.report import BY_GROUP
+from jobs.indicators.indicators import MATRICES_PER_BATCH, indicators, year_contexts
+from jobs.indicators.years import of_years, years_part
+from jobs.pipeline import all_jobs, execute
+from jobs.session import start
+from jobs.tables import INDICATORS, REJECTS, STABILITY, TRADE, TRADE_MATRICES, Table
+from jobs.warehouse import Slice, Warehouse
+from udfs.systemic_risk import (
+    YearContext,
+    comparative_advantage,
+    indicators_of_batches,
+    product_year,
+)
+
+INDICATORS_BY_GROUP = dataclasses.replace(INDICATORS, name=BY_GROUP)
+FLOWS_PER_GROUP_TASK = 500_000
+"""Flows behind one task of the group-by way: several tasks a core, each of many product-years."""
+BATCH_SETTING = "spark.sql.execution.arrow.maxRecordsPerBatch"
+
+
+@dataclasses.dataclass
+class TimedWarehouse(Warehouse):
+    """A warehouse that notes how long each table took to write."""
+
+    watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
+
+    def replace(self, table: Table, frame: DataFrame, part: Slice | None = None) -> None:
+        """Replace the table and note the seconds."""
+        with self.watch.stage(f"write {table.name}"):
+            super().replace(table, frame, part)
+
+
+def run_session(settings: Settings, words: Sequence[str]) -> None:
+    """Carry out WORK so many TIMES and write what it took to RECORD."""
+    if len(words) != 3 or words[0] not in WORK or not words[1].isdigit():
+        found = words[0] if words else ""
+        raise Problem(
+            f"bench session takes WORK TIMES RECORD{nearest(found, WORK)}; WORK is one of "
+            f"{', '.join(WORK)}. It is what bench itself calls."
+        )
+    warehouse = TimedWarehouse(start("bench", settings.warehouse).spark, settings.warehouse)
+    forced = settings.model_copy(update={"force": True})
+    with warehouse.writing(command="bench"):
+        WORK[words[0]](warehouse, forced, int(words[1])).write(words[2])
+
+
+def ingest(warehouse: TimedWarehouse, settings: Settings, times: int) -> Record:
+    """CSV -> trade, rejects, trade_matrices; afterwards, untimed, the stability table."""
+
+    def work(watch: Stopwatch) -> None:
+        warehouse.watch = Stopwatch()
+        with watch.stage("ingest"):
+            _execute(warehouse, settings, "ingest")
+        with watch.stage("trade_matrices"):
+            _execute(warehouse, settings, "trade_matrices")
+        writes = warehouse.watch.stages
+        watch.stages["read, check, pack"] = watch.stages.pop("ingest") - sum(
+            seconds for name, seconds in writes.items() if name != "write trade_matrices"
+        )
+        watch.stages |= {name: writes[name] for name in ("write trade", "write rejects")}
+
+    record = _recorded(work, times, warehouse, (TRADE, REJECTS, TRADE_MATRICES))
+    _execute(warehouse, settings, "stability")
+    return record
+
+
+def indicators_job(warehouse: TimedWarehouse, settings: Settings, times: int) -> Record:
+    """trade_matrices -> indicators, as the job does it, and its stages one by one."""
+
+    def work(_: Stopwatch) -> None:
+        _execute(warehouse, settings, "indicators")
+
+    record = _recorded(work, times, warehouse, (INDICATORS,))
+    warm = record.runs[1:] or record.runs
+    whole = median(run.seconds for run in warm)
+    return dataclasses.replace(record, stages=_indicator_stages(warehouse, settings, whole, times))
+
+
+def group_by(warehouse: TimedWarehouse, settings: Settings, times: int) -> Record:
+    """Trade -> indicators with groupBy().applyInPandas and the same kernel."""
+
+    def work(_: Stopwatch) -> None:
+        trade = of_years(warehouse.read(TRADE), settings)
+        rows = by_group(trade, _contexts(warehouse, settings))
+        warehouse.replace(INDICATORS_BY_GROUP, rows, years_part(settings))
+
+    return _recorded(work, times, warehouse, (INDICATORS_BY_GROUP,))
+
+
+WORK: dict[str, Callable[[TimedWarehouse, Settings, int], Record]] = {
+    "ingest": ingest,
+    "indicators": indicators_job,
+    "group_by": group_by,
+}
+
+
+def _execute(warehouse: Warehouse, settings: Settings, name: str) -> None:
+    execute([all_jobs()[name]], warehouse, settings)
+
+
+def _recorded(
+    work: Callable[[Stopwatch], None], times: int, warehouse: Warehouse, tables: Sequence[Table]
+) -> Record:
+    """Repeat the work; what the first run wrote is taken before old files pile up."""
+    first = repeated(work, 1)
+    written = sum(folder_bytes(warehouse.files.folder / table.name) for table in tables)
+    rows = warehouse.read(tables[0]).count()
+    runs = first + repeated(work, times - 1)
+    return Record(runs, facts={"written": written, "rows": rows})
+
+
+def _contexts(warehouse: Warehouse, settings: Settings) -> dict[int, YearContext]:
+    trade = of_years(warehouse.read(TRADE), settings)
+    totals = trade.groupBy("year", "exporter").agg(F.sum("value_kusd").alias("exports_kusd"))
+    scores = warehouse.read(STABILITY).select("year", "country", "pv", "pv_source")
+    return year_contexts(totals.toPandas(), scores.toPandas())
+
+
+def by_group(trade: DataFrame, contexts: dict[int, YearContext]) -> DataFrame:
+    """Return `indicators` from rows of trade, one pandas group a product-year."""
+
+    def compute(key: tuple[int, str], flows: pd.DataFrame) -> pd.DataFrame:
+        return _rows_of_group(int(key[0]), key[1], flows, contexts[int(key[0])])
+
+    tasks = 1 + trade.count() // FLOWS_PER_GROUP_TASK
+    flows = trade.select("year", "product", "exporter", "importer", "value_kusd")
+    spread = flows.repartition(tasks, "year", "product")
+    return spread.groupBy("year", "product").applyInPandas(compute, INDICATORS.result_schema)
+
+
+def _rows_of_group(
+    year: int, product: str, flows: pd.DataFrame, context: YearContext
+) -> pd.DataFrame:
+    found = product_year(
+        flows["exporter"].to_numpy(np.int64),
+        flows["importer"].to_numpy(np.int64),
+        flows["value_kusd"].to_numpy(np.float64),
+        stability=context.stability,
+        imputed=context.imputed,
+    )
+    rca = comparative_advantage(
+        found.exports,
+        context.country_exports[found.countries],
+        found.exports.sum(),
+        context.country_exports.sum(),
+    )
+    return pd.DataFrame(
+        {
+            "year": year,
+            "product": product,
+            "country": found.countries,
+            "imports_kusd": found.imports,
+            "exports_kusd": found.exports,
+            "exposure": found.exposure,
+            "hhi": found.hhi,
+            "str": found.systemic_risk,
+            "influence": found.influence,
+            "rca": rca,
+            "pv_imputed_share": found.imputed_share,
+            "damping": found.damping,
+        }
+    )
+
+
+def _indicator_stages(
+    warehouse: Warehouse, settings: Settings, whole: float, times: int
+) -> dict[str, float]:
+    """Split the job's time: each step is run with those before it and nothing after it."""
+    matrices = of_years(warehouse.read(TRADE_MATRICES), settings)
+    schema = INDICATORS.result_schema
+    kernel = indicators_of_batches(
+        contexts := _contexts(warehouse, settings), to_arrow_schema(StructType.fromDDL(schema))
+    )
+
+    def solved_and_dropped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in kernel(batches):
+            pass
+        yield from ()
+
+    def dropped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            pass
+        yield from ()
+
+    steps: dict[str, Callable[[], object]] = {
+        "totals": lambda: _contexts(warehouse, settings),
+        "read": lambda: _consumed(matrices),
+        "decode": lambda: _consumed(matrices.mapInArrow(dropped, schema)),
+        "solve": lambda: _consumed(matrices.mapInArrow(solved_and_dropped, schema)),
+        "return": lambda: _consumed(indicators(matrices, contexts)),
+    }
+    warehouse.spark.conf.set(BATCH_SETTING, MATRICES_PER_BATCH)
+    try:
+        took = {name: _median_seconds(step, times) for name, step in steps.items()}
+    finally:
+        warehouse.spark.conf.unset(BATCH_SETTING)
+    return {
+        "totals": took["totals"],
+        "read": took["read"],
+        "decode": took["decode"] - took["read"],
+        "solve": took["solve"] - took["decode"],
+        "return": took["return"] - took["solve"],
+        "write": whole - took["totals"] - took["return"],
+    }
+
+
+def _consumed(frame: DataFrame) -> None:
+    frame.write.format("noop").mode("overwrite").save()
+
+
+def _median_seconds(step: Callable[[], object], times: int) -> float:
+    return median(run.seconds for run in repeated(lambda _: step(), times))

@@ -1,0 +1,267 @@
+"""The measurements of `bench`, in order."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deltalake import DeltaTable
+
+from conf.problem import Problem
+from conf.settings import ENVIRONMENT_PREFIX, SAMPLE, Settings
+from jobs.benchmark import compare, report
+from jobs.benchmark.measure import Measured, cores, machine, measured
+from jobs.benchmark.options import QUICK_RUNS, Options, options, scratch
+from jobs.progress import say
+from jobs.tables import INDICATORS, REJECTS, STABILITY, TRADE, TRADE_MATRICES
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS_OF_GROWTH = 2
+"""Runs of each program on more than one year: a cold one and another."""
+OF_EVERY_STEP, ONCE = 4, 4
+"""Programs measured for each number of years, and for a single year or none."""
+PANDAS_LAYERS = 250
+"""Product-years that pandas computes; the rest is scaled up."""
+
+
+def run_suite(settings: Settings, words: Sequence[str]) -> None:
+    """Measure everything, print it, and write it as JSON where that is asked for."""
+    chosen = options(settings, words)
+    spark_options, count = _spark_options()
+    with scratch(settings.warehouse, chosen) as folder:
+        found = Suite(folder, chosen, count, spark_options).measure()
+    report.show(found)
+    if chosen.json:
+        chosen.json.write_text(report.as_json(found) + "\n", encoding="utf-8")
+        say(f"The same as JSON: {chosen.json}")
+
+
+SET_ANEW = ("spark.app.", "spark.submit.", "spark.pyspark.driver.", "spark.sql.warehouse.dir")
+"""Settings of Spark that belong to one session."""
+
+
+def _spark_options() -> tuple[list[str], int]:
+    """Return the options this session was started with, for those it starts, and its cores."""
+    from pyspark import SparkConf, SparkContext
+
+    SparkContext._ensure_initialized()
+    given = dict(SparkConf().getAll())
+    master = given.get("spark.master", "local[*]")
+    local = re.fullmatch(r"local(\[(\d+|\*)(, *\d+)?\])?", master)
+    if local is None:
+        raise Problem(
+            f"bench measures one machine; found --master {master}, expected local[CORES]."
+        )
+    count = 1 if local[2] is None else cores() if local[2] == "*" else int(local[2])
+    passed = {k: v for k, v in given.items() if not k.startswith(SET_ANEW)}
+    passed["spark.master"] = f"local[{count}]"
+    return [word for k, v in passed.items() for word in ("--conf", f"{k}={v}")], count
+
+
+def steps(years: int) -> list[int]:
+    """Return the numbers of years to measure: 1, 2, 4, ... and all."""
+    return sorted({years, *(2**k for k in range(years.bit_length()) if 2**k <= years)})
+
+
+@dataclass
+class Suite:
+    """A benchmark in its folder; `rows` and `agreements` fill as it goes."""
+
+    folder: Path
+    options: Options
+    cores: int
+    spark_options: Sequence[str]
+    done: int = 0
+    rows: list[report.Row] = field(default_factory=list)
+    agreements: list[compare.Agreement] = field(default_factory=list)
+
+    @property
+    def programs(self) -> int:
+        """How many programs are measured in all."""
+        return OF_EVERY_STEP * len(steps(len(self.options.years))) + ONCE
+
+    def measure(self) -> report.Report:
+        """Measure everything."""
+        surroundings = machine() | {"cores": self.cores}
+        every = ",".join(map(str, self.options.years))
+        self._child("world", 1, out=self._baci, products=self.options.products, years=every)
+        for count in steps(len(self.options.years)):
+            self._measure_years(count)
+        kernel = self._child(
+            "kernel_alone", self.options.runs, tables=self._duckdb(1), stability=self._scores
+        )
+        data = {
+            "products": self.options.products,
+            "flows_a_year": self.rows[0].flows,
+            **{name: kernel.facts[name] for name in ("layers", "countries", "core")},
+        }
+        return report.Report(
+            surroundings,
+            data,
+            tuple(self.rows),
+            report.kernel_rows(kernel.facts),
+            tuple(self.agreements),
+        )
+
+    @property
+    def _baci(self) -> Path:
+        return self.folder / "baci"
+
+    @property
+    def _scores(self) -> Path:
+        return self.folder / "stability.parquet"
+
+    @property
+    def _pandas_rows(self) -> Path:
+        return self.folder / "pandas.parquet"
+
+    def _ours(self, years: int) -> Path:
+        return self.folder / f"ours-{years}"
+
+    def _duckdb(self, years: int) -> Path:
+        return self.folder / f"duckdb-{years}"
+
+    def _measure_years(self, count: int) -> None:
+        """Measure the first years: ours and DuckDB's; of a single year everybody's."""
+        years = ",".join(map(str, self.options.years[:count]))
+        runs = self.options.runs if count == 1 else min(self.options.runs, RUNS_OF_GROWTH)
+        ours = self._session("ingest", runs, count)
+        flows = int(ours.facts["rows"])
+        theirs = self._child(
+            "duckdb_ingest",
+            runs,
+            baci=self._baci,
+            years=years,
+            out=self._duckdb(count),
+            cores=self.cores,
+        )
+        self._add(report.INGEST, count, flows, ours, {report.DUCKDB: theirs})
+
+        _export(self._ours(count), self._scores)
+        ours = self._session("indicators", runs, count)
+        peers = {
+            report.DUCKDB_KERNEL: self._child(
+                "duckdb_indicators",
+                runs,
+                tables=self._duckdb(count),
+                stability=self._scores,
+                out=self._duckdb(count) / "indicators",
+                cores=self.cores,
+            )
+        }
+        if count == 1:
+            peers[report.GROUP_BY] = self._session("group_by", runs, count)
+            peers[report.PANDAS] = self._pandas()
+            self._compare()
+        self._add(report.INDICATORS, count, flows, ours, peers)
+        for used in (self._ours(count), self._duckdb(count)) if count > 1 else ():
+            shutil.rmtree(used)
+
+    def _add(
+        self,
+        section: str,
+        years: int,
+        flows: int,
+        ours: Measured,
+        peers: Mapping[str, Measured],
+    ) -> None:
+        self.rows.append(report.row(section, report.OURS, years, ours, flows=flows))
+        for name, found in peers.items():
+            self.rows.append(report.row(section, name, years, found, flows=flows, ours=ours))
+
+    def _pandas(self) -> Measured:
+        every = max(1, self.options.products // PANDAS_LAYERS)
+        return self._child(
+            "pandas_indicators",
+            QUICK_RUNS,
+            threads=None,
+            trade=self._duckdb(1) / "trade",
+            stability=self._scores,
+            out=self._pandas_rows,
+            every=every,
+        )
+
+    def _session(self, work: str, runs: int, count: int) -> Measured:
+        """Run a part of `ours` as a user would, in a session of its own."""
+        record = self.folder / f"{work}-{count}.json"
+        command = [
+            ROOT / "spark-submit.sh",
+            *self.spark_options,
+            *("--conf", f"spark.local.dir={self.folder / 'spark'}"),
+            *("bench", "session", work, str(runs), record),
+            *("--warehouse", self._ours(count)),
+            *("--years", ",".join(map(str, self.options.years[:count]))),
+            *("--baci", self._baci),
+            *("--wgi", SAMPLE / "wgi_political_stability.csv"),
+        ]
+        return self._measured(f"{work}, {_years(count)}, on Spark", command, record, {})
+
+    def _child(
+        self, work: str, runs: int, *, threads: int | None = 1, **arguments: object
+    ) -> Measured:
+        """Run a part of `child`, with so many threads of BLAS in each process (None = all)."""
+        record = self.folder / f"{work}.json"
+        words = [f"{name}={value}" for name, value in arguments.items()]
+        command = [sys.executable, "-m", "jobs.benchmark.child", work, str(runs), record, *words]
+        limits = {} if threads is None else {name: str(threads) for name in THREADS}
+        return self._measured(work.replace("_", " "), command, record, limits)
+
+    def _measured(
+        self, title: str, command: Sequence[str | Path], record: Path, extra: dict[str, str]
+    ) -> Measured:
+        start = time.monotonic()
+        found = measured(command, record, cwd=self.folder, environment=_environment() | extra)
+        self.done += 1
+        took = f"{found.seconds:.1f} s a run, {time.monotonic() - start:.0f} s in all"
+        say(f"[{self.done}/{self.programs}] {title}: {took}")
+        return found
+
+    def _compare(self) -> None:
+        """Compare the tables of a single year, ours with those of each peer."""
+        ours, duckdb = self._ours(1), self._duckdb(1)
+        trade, rejects, matrices, indicators, by_group = (
+            compare.parquet(*DeltaTable(str(ours / name)).file_uris())
+            for name in (
+                *(t.name for t in (TRADE, REJECTS, TRADE_MATRICES, INDICATORS)),
+                report.BY_GROUP,
+            )
+        )
+        dense = compare.parquet(self._pandas_rows)
+        of_pandas = f"{indicators} where product in (select product from ({dense}))"
+
+        def theirs(name: str) -> str:
+            return compare.parquet(f"{duckdb / name}/**/*.parquet")
+
+        self.agreements += [
+            compare.same_rows(TRADE, trade, theirs("trade"), report.DUCKDB),
+            compare.same_rejects(rejects, theirs("rejects"), report.DUCKDB),
+            compare.same_matrices(matrices, theirs("matrices"), report.DUCKDB),
+            compare.same_rows(INDICATORS, indicators, theirs("indicators"), report.DUCKDB_KERNEL),
+            compare.same_rows(INDICATORS, indicators, by_group, report.GROUP_BY),
+            compare.same_rows(INDICATORS, of_pandas, dense, report.PANDAS),
+        ]
+
+
+def _export(warehouse: Path, target: Path) -> None:
+    """Write the stability scores as one Parquet file, which the peers read."""
+    DeltaTable(str(warehouse / STABILITY.name)).to_pandas().to_parquet(target)
+
+
+def _years(count: int) -> str:
+    return "1 year" if count == 1 else f"{count} years"
+
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+OWN_VARIABLES = (ENVIRONMENT_PREFIX, "PYSPARK_", "_PYSPARK_", "SPARK_", *THREADS)
+"""Beginnings of variables that say something to this session and not to those it starts."""
+
+
+def _environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OWN_VARIABLES)}
+    return kept | {"PYTHONPATH": str(ROOT)}

@@ -1,0 +1,1 @@
+"""Countries in the production network of a material: dependence, influence, profiles."""

@@ -1,0 +1,254 @@
+"""The minerals of the report: networks, TradeRisk, volatility, and the values printed in 2015."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from pyspark.sql import functions as F
+
+from conf.settings import Settings
+from jobs.minerals import given
+from jobs.minerals.correlation_tables import PRINTED_COLUMNS, LoadedMinerals, comparison
+from jobs.minerals.regions import compared
+from jobs.minerals.shock import STEPS, Shock, shock
+from jobs.report.figures import bars, lines, scatter
+from jobs.tables import (
+    RANDOMISED_SUMMARY,
+    RESOURCE_CORRELATIONS,
+    RESOURCE_FLOWS,
+    RESOURCE_NETWORKS,
+    RESOURCE_RISK,
+    RESOURCE_VOLATILITY,
+    RESOURCES,
+)
+from jobs.warehouse import Warehouse
+
+TABLES_READ = (
+    RESOURCES,
+    RESOURCE_FLOWS,
+    RESOURCE_NETWORKS,
+    RESOURCE_RISK,
+    RESOURCE_VOLATILITY,
+    RANDOMISED_SUMMARY,
+    RESOURCE_CORRELATIONS,
+)
+SETTINGS_READ = (
+    "merged_region",
+    "compared_regions",
+    "share_filter",
+    "share_denominator",
+    "pagerank_form",
+)
+
+RANKED = 15
+DRAWN = 6
+"""Minerals in the figure over years: as many as there are colours to tell apart."""
+HIT_SHOWN = 6
+STEPS_SHOWN = 3
+MISSES = 5
+PRINTED_NAMES = {
+    "lambda": "largest eigenvalue (lambda)",
+    "scc_share": "share in the largest connected component",
+    "mean_degree": "links per country (k)",
+    "ttv_kg": "traded volume (TTV)",
+}
+
+
+def story(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
+    """Return what the page says of minerals; `loaded` is empty if none is."""
+    resources = warehouse.read(RESOURCES).toPandas().set_index("resource", drop=False)
+    by_coverage = {
+        name: resources[resources["coverage"] == name].to_dict("records")
+        for name in ("complete", "partial", "not loaded")
+    }
+    loaded = _loaded(warehouse, settings, resources)
+    if loaded.networks.empty:
+        return {"loaded": [], "coverage": by_coverage}
+    correlations = warehouse.read(RESOURCE_CORRELATIONS).toPandas()
+    years = loaded.networks["year"]
+    return {
+        "loaded": loaded.table.index.tolist(),
+        "coverage": by_coverage,
+        "years": (int(years.min()), int(years.max())),
+        "scatters": [_scatter(loaded, name, correlations) for name in loaded.regions],
+        "ranks": [
+            _ranking(loaded, "lambda", "largest eigenvalue of V (lambda)"),
+            _ranking(loaded, "scarcity", "scarcity, ln(traded volume / reserves)"),
+        ],
+        "trend": _trend(loaded),
+        "table": _table(loaded),
+        "global": _rows_of(correlations, "1", "world", ("lambda", "scc_share", "ln_mean_degree")),
+        "against_printed": _against_printed(correlations),
+        "misses": _misses(loaded),
+        "printed_columns": PRINTED_NAMES,
+        "beyond_chance": _beyond_chance(warehouse),
+        "shock": _shock(warehouse, settings, loaded),
+    }
+
+
+def _loaded(warehouse: Warehouse, settings: Settings, resources: pd.DataFrame) -> LoadedMinerals:
+    codes = compared(warehouse, settings)
+    risk = warehouse.read(RESOURCE_RISK).where(F.col("country").isin(list(codes.values())))
+    return LoadedMinerals(
+        resources.drop(columns=["resource"]),
+        warehouse.read(RESOURCE_NETWORKS).toPandas(),
+        risk.toPandas(),
+        warehouse.read(RESOURCE_VOLATILITY).toPandas(),
+        codes,
+    )
+
+
+def _named(loaded: LoadedMinerals, table: pd.DataFrame) -> pd.DataFrame:
+    named = table.assign(name=loaded.resources["name"].reindex(table.index))
+    part = named["coverage"] == "partial"
+    return named.assign(label=named["name"] + part.map({True: " (in part)", False: ""}))
+
+
+def _scatter(loaded: LoadedMinerals, region: str, correlations: pd.DataFrame) -> dict[str, Any]:
+    table = _named(loaded, loaded.of_region(region)).dropna(subset=["trade_risk", "volatility"])
+    found = correlations[
+        (correlations["table"] == "2")
+        & (correlations["source"] == "loaded")
+        & (correlations["region"] == region)
+        & (correlations["x"] == "trade_risk")
+        & (correlations["y"] == "volatility")
+        & (correlations["control"] == "none")
+    ]
+    top = table.nlargest(3, "trade_risk")
+    told = ", ".join(f"{row.label} {row.trade_risk:.3f}" for row in top.itertuples())
+    says = (
+        f"TradeRisk of {region} in {len(table)} minerals against the volatility of its export "
+        f"price; highest TradeRisk: {told or 'none'}."
+    )
+    marked = table.assign(label=table["name"].where(table["coverage"] == "complete", ""))
+    svg = (
+        scatter(marked, x="trade_risk", y="volatility", label="label",
+                x_title=f"TradeRisk of {region}", y_title="Volatility of the export price")
+        if len(table)
+        else ""
+    )  # fmt: skip
+    return {"region": region, "svg": svg, "says": says, "rows": found.to_dict("records")}
+
+
+def _ranking(loaded: LoadedMinerals, column: str, title: str) -> dict[str, Any]:
+    table = _named(loaded, loaded.table).dropna(subset=[column]).nlargest(RANKED, column)
+    values = ", ".join(f"{n} {v:.2f}" for n, v in zip(table["label"], table[column], strict=True))
+    drawn = bars(table, x=column, label="label", title=title) if len(table) else ""
+    return {"svg": drawn, "says": f"{title}: {values}.", "column": column, "title": title}
+
+
+def _trend(loaded: LoadedMinerals) -> dict[str, Any]:
+    means = loaded.table
+    order = means.assign(full=means["coverage"] == "complete").sort_values(
+        ["full", "criticality"], ascending=False, na_position="last"
+    )
+    chosen = order.index[:DRAWN]
+    data = loaded.networks[loaded.networks["resource"].isin(chosen)].dropna(subset=["resilience"])
+    names = loaded.resources["name"]
+    data = data.assign(series=data["resource"].map(names)).sort_values(["series", "year"])
+    told = "; ".join(
+        f"{name}: {rows['resilience'].iloc[0]:.2f} in {rows['year'].iloc[0]}, "
+        f"{rows['resilience'].iloc[-1]:.2f} in {rows['year'].iloc[-1]}"
+        for name, rows in data.groupby("series")
+    )
+    svg = lines(data, y="resilience", title="Resilience, 1 / lambda") if len(data) else ""
+    return {"svg": svg, "told": told}
+
+
+def _table(loaded: LoadedMinerals) -> list[dict[str, Any]]:
+    table = _named(loaded, loaded.table).sort_values("lambda", ascending=False)
+    for region in loaded.regions:
+        own = loaded.of_region(region)
+        table[f"trade_risk_{region}"] = own["trade_risk"]
+        table[f"volatility_{region}"] = own["volatility"]
+    return [
+        {
+            **row,
+            "regions": [
+                (row[f"trade_risk_{region}"], row[f"volatility_{region}"])
+                for region in loaded.regions
+            ],
+        }
+        for row in table.to_dict("records")
+    ]
+
+
+def _rows_of(
+    correlations: pd.DataFrame, table: str, region: str, x: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    rows = correlations[
+        (correlations["table"] == table)
+        & (correlations["source"] == "loaded")
+        & (correlations["region"] == region)
+        & (correlations["sample"] == "complete")
+        & correlations["x"].isin(x)
+        & (correlations["method"] == "pearson")
+        & correlations["y"].isin(["criticality", "scarcity", "ln_ttv"])
+    ]
+    return rows.sort_values(["x", "y", "control"]).to_dict("records")
+
+
+def _against_printed(correlations: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = correlations[(correlations["table"] == "S3") & (correlations["method"] == "spearman")]
+    return rows.sort_values(["sample", "x"], ascending=[False, True]).to_dict("records")
+
+
+def _misses(loaded: LoadedMinerals) -> list[dict[str, Any]]:
+    """Return, by indicator, the minerals whose rank is furthest from the printed one."""
+    table = comparison(loaded, given.printed_table())
+    names = loaded.resources["name"]
+    reasons = loaded.resources["reason"]
+    found = []
+    for column in PRINTED_COLUMNS:
+        both = table[[column, f"printed_{column}", "bundled_with"]].dropna(
+            subset=[column, f"printed_{column}"]
+        )
+        apart = both[column].rank() - both[f"printed_{column}"].rank()
+        for resource in apart.abs().nlargest(MISSES).index:
+            bundle = both.loc[resource, "bundled_with"]
+            why = reasons[resource] + (f"; codes hold also {bundle}" if bundle else "")
+            found.append(
+                {
+                    "indicator": PRINTED_NAMES[column],
+                    "name": names[resource],
+                    "here": both.loc[resource, column],
+                    "printed": both.loc[resource, f"printed_{column}"],
+                    "ranks": int(abs(apart[resource])),
+                    "of": len(both),
+                    "why": why,
+                }
+            )
+    return found
+
+
+def _beyond_chance(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Return how many minerals have more cycles or a larger component than 95 % of the draws."""
+    summary = warehouse.read(RANDOMISED_SUMMARY).where("indicator in ('lambda', 'scc_share')")
+    counted = summary.groupBy("indicator", "scheme").agg(
+        F.count_if(F.expr("z is not null and observed > p95")).alias("above"),
+        F.count_if(F.expr("z is not null and observed < p05")).alias("below"),
+        F.count("*").alias("minerals"),
+        F.max("draws").alias("draws"),
+    )
+    return counted.orderBy("indicator", "scheme").toPandas().to_dict("records")
+
+
+def _shock(warehouse: Warehouse, settings: Settings, loaded: LoadedMinerals) -> dict[str, Any]:
+    order = loaded.table.sort_values(["coverage", "criticality"], ascending=[True, False])
+    resource = str(order.index[0])
+    networks = loaded.networks
+    year = int(networks.loc[networks["resource"] == resource, "year"].max())
+    sellers = warehouse.read(RESOURCE_RISK).where(
+        (F.col("resource") == resource) & (F.col("year") == year)
+    )
+    largest = sellers.orderBy(F.desc("exports_kusd"), "country").first()
+    if largest is None:
+        return {}
+    found: Shock = shock(warehouse, settings, [resource, largest["name"], str(year)])
+    steps = [
+        {"step": step, "countries": len(rows), "rows": rows.head(HIT_SHOWN).to_dict("records")}
+        for step, rows in found.table.groupby("step")
+        if int(step) <= min(STEPS, STEPS_SHOWN)  # type: ignore[call-overload]
+    ]
+    return {"path": found, "steps": steps, "resource": resource}

@@ -1,0 +1,295 @@
+"""Asking an endpoint that answers as endpoints do: late, half, wrong, not at all."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from conf.problem import Problem
+from jobs.network.live import (
+    TRIES,
+    Endpoint,
+    Question,
+    Saved,
+    batch_answers,
+    batch_lines,
+)
+
+ROOT = Path(__file__).parents[3]
+SECRET = "sk-not-to-be-seen-anywhere"
+MODEL = "large-model"
+
+
+def completion(text="magnets\nalloys", *, model=MODEL, finish="stop", choices=None) -> bytes:
+    choice = {
+        "index": 0,
+        "finish_reason": finish,
+        "message": {"role": "assistant", "content": text},
+    }
+    body = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": model,
+        "choices": [choice] if choices is None else choices,
+        "usage": {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100},
+    }
+    return json.dumps(body).encode()
+
+
+class Service:
+    """A local endpoint; `script(body, number)` returns status, headers and content of a request."""
+
+    def __init__(self, script):
+        self.script, self.asked = script, []
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                service.asked.append(body["messages"][-1]["content"])
+                status, headers, content = service.script(body, len(service.asked))
+                self.send_response(status)
+                for name, value in {"content-type": "application/json", **headers}.items():
+                    self.send_header(name, value)
+                if "content-length" not in headers:
+                    self.send_header("content-length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+                self.close_connection = True
+
+            def log_message(self, *_):
+                pass
+
+        class Quiet(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):  # a client that gave up closed the connection
+                pass
+
+        self.server = Quiet(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def service(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    opened = []
+
+    def start(script):
+        opened.append(Service(script))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def saved(tmp_path):
+    return Saved(tmp_path / "answers" / "responses.jsonl")
+
+
+def questions(n=1):
+    return [
+        Question("lithium", f"{283600 + k}", 1, "v1", "HS92", [{"role": "user", "content": str(k)}])
+        for k in range(n)
+    ]
+
+
+def endpoint(service, **changes):
+    waits = []
+    options = {"concurrency": 1, "max_requests": 50, "timeout_s": 5.0} | changes
+    made = Endpoint(service.url, MODEL, sleep=waits.append, **options)
+    return made, waits
+
+
+def first_then_good(status, headers=None, content=b"{}"):
+    """Answer the first request so, all others well."""
+    return lambda _, number: (
+        (status, headers or {}, content) if number == 1 else (200, {}, completion())
+    )
+
+
+def slow_then_good(_, number):
+    if number == 1:
+        time.sleep(1.0)
+    return 200, {}, completion()
+
+
+def test_answers_are_saved_with_all_that_identifies_them(service, saved):
+    good = service(lambda *_: (200, {}, completion()))
+    asking, _ = endpoint(good, concurrency=4)
+    assert asking.ask(questions(12), saved) == 0
+    rows = saved.read()
+    assert {row["input"] for row in rows} == {one.input for one in questions(12)}
+    assert rows[0]["text"] == "magnets\nalloys" and rows[0]["source"] == "live"
+    assert rows[0]["model"] == MODEL and rows[0]["nomenclature"] == "HS92" and rows[0]["asked_at"]
+    assert (asking.requests, asking.tokens) == (12, 1200)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(first_then_good(429), id="too many"),
+        pytest.param(first_then_good(500), id="server fault"),
+        pytest.param(first_then_good(503, content=b"<html>"), id="unavailable"),
+        pytest.param(slow_then_good, id="time-out"),
+        pytest.param(
+            first_then_good(200, {"content-length": "5000"}, completion()[:60]), id="broken off"
+        ),
+        pytest.param(first_then_good(200, content=completion(finish="length")), id="cut"),
+        pytest.param(first_then_good(200, content=b"<html>busy</html>"), id="not JSON"),
+        pytest.param(
+            first_then_good(200, {"content-type": "text/html"}, b"<html>busy</html>"), id="a page"
+        ),
+        pytest.param(first_then_good(200, content=completion("")), id="empty"),
+        pytest.param(first_then_good(200, content=completion(choices=[])), id="no choices"),
+    ],
+)
+def test_a_fault_that_passes_is_waited_out(service, saved, script):
+    asking, waits = endpoint(service(script), timeout_s=0.3)
+    assert asking.ask(questions(), saved) == 0
+    assert [row["text"] for row in saved.read()] == ["magnets\nalloys"]
+    assert asking.requests == 2 and len(waits) == 1 and 0.5 <= waits[0] <= 1
+
+
+def test_retry_after_is_honoured_in_seconds_and_refused_when_long(service, saved):
+    asking, waits = endpoint(service(first_then_good(429, {"retry-after": "7"})))
+    asking.ask(questions(), saved)
+    assert waits == [7.0]
+    asking, _ = endpoint(service(first_then_good(429, {"retry-after": "86400"})))
+    with pytest.raises(Problem, match="asks to wait 86400 s"):
+        asking.ask(questions(2), saved)
+
+
+def test_waits_grow_and_end(service, saved):
+    asking, waits = endpoint(service(lambda *_: (500, {}, b"{}")))
+    with pytest.raises(Problem, match=f"no answer in {TRIES} tries; the last fault: status 500"):
+        asking.ask(questions(), saved)
+    assert len(waits) == TRIES - 1 and waits[-1] > 4 * waits[0]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_key_stops_at_once_and_is_not_told(service, saved, status):
+    told = json.dumps({"error": {"message": f"Incorrect API key provided: {SECRET}"}}).encode()
+    asking, _ = endpoint(service(lambda *_: (status, {}, told)))
+    with pytest.raises(Problem, match="refused the key") as found:
+        asking.ask(questions(5), saved)
+    assert SECRET not in str(found.value) and asking.requests == 1
+    assert found.value.__cause__ is None and found.value.__suppress_context__
+
+
+def test_key_is_needed_before_anything_is_asked(monkeypatch, saved):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    asking = Endpoint("https://api.openai.com/v1", MODEL, 1, 5, 1.0)
+    with pytest.raises(Problem, match="OPENAI_API_KEY"):
+        asking.ask(questions(), saved)
+
+
+def test_key_is_in_no_file(service, saved):
+    asking, _ = endpoint(service(lambda *_: (200, {}, completion())))
+    asking.ask(questions(3), saved)
+    assert SECRET not in saved.path.read_text()
+
+
+def test_answers_of_another_model_are_not_kept(service, saved):
+    asking, _ = endpoint(service(lambda *_: (200, {}, completion(model="small-model"))))
+    with pytest.raises(Problem, match="answered with 'small-model', asked for 'large-model'"):
+        asking.ask(questions(), saved)
+    assert saved.read() == []
+    dated, _ = endpoint(service(lambda *_: (200, {}, completion(model=f"{MODEL}-2026-01-01"))))
+    assert dated.ask(questions(), saved) == 0
+
+
+def test_unknown_model_is_an_error_that_says_so(service, saved):
+    asking, _ = endpoint(service(lambda *_: (404, {}, b"{}")))
+    with pytest.raises(Problem, match="no model 'large-model'"):
+        asking.ask(questions(), saved)
+
+
+def test_budget_stops_and_the_next_run_goes_on(service, saved):
+    good = service(lambda *_: (200, {}, completion()))
+    asking, _ = endpoint(good, max_requests=4)
+    assert asking.ask(questions(10), saved) == 6
+    again, _ = endpoint(good)
+    assert again.ask(questions(10), saved) == 0
+    assert Counter(good.asked) == Counter(str(k) for k in range(10))
+
+
+def test_torn_last_line_is_passed_over_and_overwritten(service, saved):
+    good = service(lambda *_: (200, {}, completion()))
+    endpoint(good)[0].ask(questions(2), saved)
+    whole = saved.path.read_bytes()
+    saved.path.write_bytes(whole[:-20])
+    assert len(saved.read()) == 1
+    endpoint(good)[0].ask(questions(3), saved)
+    assert {row["input"] for row in saved.read()} == {one.input for one in questions(3)}
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from jobs.network.live import Endpoint, Saved
+from tests_live import questions
+Endpoint(sys.argv[1], "large-model", 2, 1000, 5.0).ask(questions(40), Saved(Path(sys.argv[2])))
+"""
+
+
+def test_killed_run_goes_on_and_asks_nothing_twice(service, saved, tmp_path):
+    def slow(*_):
+        time.sleep(0.05)
+        return 200, {}, completion()
+
+    good = service(slow)
+    (tmp_path / "tests_live.py").write_text(Path(__file__).read_text())
+    run = subprocess.Popen(
+        [sys.executable, "-c", KILLED, good.url, str(saved.path)],
+        env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "OPENAI_API_KEY": SECRET},
+    )
+    deadline = time.monotonic() + 60
+    while len(saved.read()) < 5 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.kill()
+    run.wait()
+    before = {row["input"] for row in saved.read()}
+    assert 5 <= len(before) < 40
+    at_kill = len(good.asked)
+
+    endpoint(good)[0].ask(questions(40), saved)
+
+    asked_again = [int(k) + 283600 for k in good.asked[at_kill:]]
+    assert not before & {str(k) for k in asked_again}
+    assert sorted(row["input"] for row in saved.read()) == [one.input for one in questions(40)]
+
+
+def test_batch_lines_are_read_back_as_the_answers_to_their_questions():
+    lines = [json.loads(line) for line in batch_lines(questions(3), MODEL).splitlines()]
+    assert lines[0]["url"] == "/v1/chat/completions" and lines[0]["body"]["model"] == MODEL
+    output = "".join(
+        json.dumps({"custom_id": line["custom_id"], "response": {"status_code": 200, "body": body}})
+        + "\n"
+        for line, body in zip(
+            lines, [json.loads(completion("none")), json.loads(completion("")), {}], strict=True
+        )
+    )
+    answers, failed = batch_answers(output, "file", MODEL)
+    assert failed == 2
+    assert [(a["input"], a["replicate"], a["text"], a["source"]) for a in answers] == [
+        ("283600", 1, "none", "batch")
+    ]
+    with pytest.raises(Problem, match="file, line 1: not a line of a batch"):
+        batch_answers("nonsense\n", "file", MODEL)
+    with pytest.raises(Problem, match="answered by 'large-model', asked for 'other'"):
+        batch_answers(output, "file", "other")

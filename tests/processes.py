@@ -195,5 +195,6 @@ def undisturbed(spark: object, folder: Path) -> Path:
 
     given = {"warehouse": str(folder), "baci": str(BACI), "wgi": str(WGI), "years": YEARS}
     settings = load(given, environment={})
-    execute(needed_for("indicators"), Warehouse(spark, settings.warehouse), settings)  # type: ignore[arg-type]
+    warehouse = Warehouse(spark, settings.warehouse)  # type: ignore[arg-type]
+    execute(needed_for("indicators"), warehouse, settings)
     return folder

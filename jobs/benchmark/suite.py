@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from deltalake import DeltaTable
 
@@ -226,7 +227,7 @@ class Suite:
         """Compare the tables of a single year, ours with those of each peer."""
         ours, duckdb = self._ours(1), self._duckdb(1)
         trade, rejects, matrices, indicators, by_group = (
-            compare.parquet(*DeltaTable(str(ours / name)).file_uris())
+            compare.parquet(*map(unquote, DeltaTable(str(ours / name)).file_uris()))
             for name in (
                 *(t.name for t in (TRADE, REJECTS, TRADE_MATRICES, INDICATORS)),
                 report.BY_GROUP,

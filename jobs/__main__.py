@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Spark puts the folder of this script on the path, where its modules would shadow others.
 sys.path[:] = [
@@ -28,6 +30,10 @@ from conf.settings import (  # noqa: E402
     overridden,
     parse_command_line,
 )
+from jobs.discovery import job_files  # noqa: E402
+
+if TYPE_CHECKING:
+    from jobs.warehouse import Warehouse
 
 DEMO_DRAWS = 10
 """Randomised networks of the demo for each mineral, year and scheme, for its time; see --draws."""
@@ -168,43 +174,27 @@ def commands() -> dict[str, Command]:
         ),
         Command("package", "build what a cluster needs", "[FOLDER]", package),
         Command("record", "make a recording of answers asked live or in a batch", "[FILE]", record),
-        Command("bench", "speed and memory beside peers", "[YEARS ...]", bench),
+        Command(
+            "bench",
+            "speed and memory beside peers",
+            "[quick] [products N] [runs N] [json PATH]",
+            bench,
+        ),
     ]
     found = {command.name: command for command in fixed}
-    for name, does in _job_questions().items():
-        found[name] = Command(name, does, "", run_job(name))
+    for name, file in job_files().items():
+        found[name] = Command(name, file.question, "", run_job(name))
     return found
 
 
-def _job_questions() -> dict[str, str]:
-    """Return the first docstring line of each job's file, without importing it."""
-    import ast
-    import pkgutil
-
-    root = Path(__file__).resolve().parent
-    found: dict[str, str] = {}
-    for folder in pkgutil.iter_modules([str(root)]):
-        for module in pkgutil.iter_modules([str(root / folder.name)]) if folder.ispkg else ():
-            source = (root / folder.name / f"{module.name}.py").read_text(encoding="utf-8")
-            if "\nWRITES" in source:
-                doc = ast.get_docstring(ast.parse(source)) or ""
-                found[module.name] = doc.splitlines()[0] if doc else ""
-    return found
-
-
-def _writable(settings: Settings, command: str):  # type: ignore[no-untyped-def]
+@contextmanager
+def _writable(settings: Settings, command: str) -> Iterator[Warehouse]:
     """Open the warehouse for the one run that writes to it."""
-    from contextlib import contextmanager
-
     from jobs.session import start
 
-    @contextmanager
-    def opened():  # type: ignore[no-untyped-def]
-        warehouse = start(command, settings.warehouse)
-        with warehouse.writing(command=command):
-            yield warehouse
-
-    return opened()
+    warehouse = start(command, settings.warehouse)
+    with warehouse.writing(command=command):
+        yield warehouse
 
 
 def usage(command: Command | None = None) -> str:
@@ -213,12 +203,12 @@ def usage(command: Command | None = None) -> str:
         form = f"./spark-submit.sh [SPARK OPTIONS] {command.name} {command.words} [SETTINGS]"
         head = f"{form}\n\n  {command.does}\n"
     else:
-        listed = "\n".join(f"  {c.name:<16} {c.does}" for c in commands().values())
+        listed = "\n".join(f"  {c.name:<22} {c.does}" for c in commands().values())
         head = (
             "./spark-submit.sh [SPARK OPTIONS] [COMMAND] [SETTINGS]\n\n"
             "Which countries depend on whom for a critical material, directly and indirectly.\n"
             f"With no command: demo.\n\nCommands\n{listed}\n"
-            f"  {'test':<16} everything that is checked; `test fast`: numerics, without Spark\n"
+            f"  {'test':<22} everything that is checked; `test fast`: numerics, without Spark\n"
         )
     lines = ["", "Settings (in a file, on the command line, in the environment; see README)"]
     for option in options():

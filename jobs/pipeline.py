@@ -12,7 +12,6 @@ import ast
 import hashlib
 import importlib
 import json
-import pkgutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,9 +22,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import jobs
 from conf.problem import Problem, nearest
 from conf.settings import Settings, options
+from jobs.discovery import job_files
 from jobs.progress import Progress, say
 from jobs.tables import Table
 from jobs.warehouse import Slice, Warehouse
@@ -67,25 +66,11 @@ class Job:
         return function(settings) if function else {}
 
 
-def job_modules() -> dict[str, str]:
-    """Return name -> dotted module for every job, without importing any of them."""
-    found: dict[str, str] = {}
-    for folder in pkgutil.iter_modules(jobs.__path__):
-        if not folder.ispkg:
-            continue
-        package = Path(jobs.__path__[0]) / folder.name
-        for module in pkgutil.iter_modules([str(package)]):
-            source = (package / f"{module.name}.py").read_text(encoding="utf-8")
-            if "\nWRITES" in source:
-                found[module.name] = f"jobs.{folder.name}.{module.name}"
-    return found
-
-
 @cache
 def all_jobs() -> dict[str, Job]:
     """Return every job by name, in an order in which each follows those whose tables it reads."""
     loaded = {
-        name: Job(name, importlib.import_module(dotted)) for name, dotted in job_modules().items()
+        name: Job(name, importlib.import_module(file.module)) for name, file in job_files().items()
     }
     writer = {table.name: job.name for job in loaded.values() for table in job.writes}
     graph = {
@@ -142,6 +127,7 @@ def code_digest(module: ModuleType) -> str:
 
 ORCHESTRATION = {
     "jobs.pipeline",
+    "jobs.discovery",
     "jobs.progress",
     "jobs.warehouse",
     "jobs.session",
@@ -156,6 +142,9 @@ itself (see `record`)."""
 @cache
 def code_revision() -> str:
     """Return the git revision of the checkout, with `+` where files differ, or unknown."""
+    shipped = ROOT / "REVISION"
+    if shipped.is_file():
+        return shipped.read_text(encoding="utf-8").strip()
     try:
         revision = subprocess.run(
             ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"],

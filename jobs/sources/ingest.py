@@ -116,8 +116,7 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
         staged.append(f"{staging}/packed-{_label(years)}")
         accounts += _stage(warehouse, release, years, codes, staging)
         _report(accounts[-len(years) :])
-    _commit(warehouse, release, settings, staged, accounts, codes)
-    warehouse.files.delete(STAGING)
+    _commit(warehouse, release, settings, staging, staged, accounts, codes)
 
 
 def _path(settings: Settings) -> str:
@@ -336,11 +335,17 @@ def _commit(
     warehouse: Warehouse,
     release: baci.Release,
     settings: Settings,
+    staging: str,
     staged: Sequence[str],
     accounts: Sequence[Account],
     codes: Codes,
 ) -> None:
-    """Replace the tables, `sources` last; with --replace the whole of them, else these years."""
+    """Replace the tables, `sources` last; with --replace the whole of them, else these years.
+
+    Until `sources` is written the job counts as not done, so the staged years are deleted before,
+    the notes that vouch for them first: a kill anywhere leaves nothing that is trusted or in the
+    way.
+    """
     years = {"year": tuple(a.year for a in accounts)}
     part: Slice = {} if settings.ingest.replace else years
     packed, texts = (
@@ -352,6 +357,10 @@ def _commit(
     warehouse.replace(REJECTS, _rejects(warehouse, packed, texts, accounts), part)
     trade = packed.mapInArrow(unpack_trade(codes.products), _TRADE_ROWS)
     warehouse.replace(TRADE, trade, part)
+    for name in warehouse.files.children(staging):
+        if name.endswith(".json"):
+            warehouse.files.delete(f"{staging}/{name}")
+    warehouse.files.delete(STAGING)
     warehouse.replace(SOURCES, _sources(warehouse, release, settings.ingest, accounts, part))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from conf.problem import Problem
 from conf.settings import SAMPLE, options
-from jobs.pipeline import job_modules
+from jobs.discovery import job_files
 
 program = importlib.import_module("jobs.__main__")
 ROOT = Path(__file__).parent.parent.parent
@@ -57,7 +57,7 @@ def test_the_demo_takes_ones_own_data(ran):
     assert ran[0][1].ingest.baci == "mine.zip" and ran[0][1].stability.wgi == "mine.csv"
 
 
-@pytest.mark.parametrize("command", ["run_everything", *job_modules()])
+@pytest.mark.parametrize("command", ["run_everything", *job_files()])
 def test_a_command_gets_its_settings_and_no_words(ran, command):
     name = {"run_everything": "run"}.get(command, command)
 
@@ -177,7 +177,7 @@ def test_help_names_every_command_job_and_setting(ran, capsys):
     said = capsys.readouterr().out
     assert all(f"\n  {name} " in said for name in [*program.commands(), "test"])
     assert all(option.flag in said and option.field.description in said for option in options())
-    assert set(job_modules()) <= set(program.commands())
+    assert set(job_files()) <= set(program.commands())
     assert max(map(len, said.splitlines())) <= 120
 
 

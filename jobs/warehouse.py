@@ -125,6 +125,8 @@ class Warehouse:
     def _create(self, table: Table) -> None:
         if self.version(table) is not None:
             return
+        # What a killed CREATE left has no commit, yet would make "if not exists" do nothing.
+        self.files.delete(table.name)
         properties = PROPERTIES | {
             f"delta.constraints.{name}": rule for name, rule in table.checks.items()
         }

@@ -142,6 +142,15 @@ def shock(settings: Settings, words: Sequence[str]) -> None:
     print_shock(settings, words)
 
 
+def generate(settings: Settings, words: Sequence[str]) -> None:
+    """Write a synthetic world in BACI's own file format."""
+    from jobs.session import start
+    from jobs.world.generate import generate as write
+
+    write(start("generate", settings.warehouse).spark, settings, Path(words[0]))
+    print(f"A synthetic world lies in {words[0]}; for use: --baci {words[0]}")
+
+
 def record(settings: Settings, words: Sequence[str]) -> None:
     """Make a recording of the answers that the warehouse asked for."""
     from jobs.network.live import Saved
@@ -171,6 +180,9 @@ def commands() -> dict[str, Command]:
             "where a shock to a mineral's supply from one country goes, step by step",
             "MINERAL ORIGIN [YEAR]",
             shock,
+        ),
+        Command(
+            "generate", "a synthetic world in BACI's file format, truth known", "FOLDER", generate
         ),
         Command("package", "build what a cluster needs", "[FOLDER]", package),
         Command("record", "make a recording of answers asked live or in a batch", "[FILE]", record),

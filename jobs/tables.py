@@ -476,12 +476,13 @@ MATCHES = Table(
     columns_ddl="""
         line string not null 'distinct line of the answers: lower case, without punctuation'
         nomenclature string not null 'HS revision of the product'
-        method string not null 'pick, neighbours or tfidf'
+        method string not null 'pick, neighbours, tfidf, embedding:MODEL or sentence-transformers'
         product string 'HS code; null = nothing fits'
         second string 'other product of a line that names two kinds of goods (pick); null = one'
         similarity double 'cosine with the closest text of the product, 0 to 1; null for picks'
         runner_up string 'second best product; null = none, and for picks'
-        margin double 'by how much the best beats it: cosine (tfidf), share of votes (neighbours); null for picks'
+        margin double 'by how much the best beats it: cosine, or share of votes (neighbours); null for picks'
+        source string 'of a pick: recorded, live or batch; null for other methods'
     """,
     key=("line", "nomenclature", "method"),
     checks={
@@ -494,7 +495,7 @@ VOTES = Table(
     comment="How many answers name an output of an input, for every input that was answered.",
     columns_ddl="""
         material string not null 'file name in conf/materials'
-        matcher string not null 'pick (neighbours where no pick is), neighbours or tfidf'
+        matcher string not null 'method of matches; pick: neighbours where no pick is'
         input string not null 'HS code'
         output string not null 'HS code'
         votes int not null 'answers that name the output'

@@ -285,6 +285,10 @@ class Network(Section):
     link_years: bool = Field(
         False, description="test each year by itself too, for the share of years that confirm"
     )
+    verdicts: str | None = _place(
+        "CSV material,input,output,verdict(accept or reject),reason[,by,date]: before any test",
+        default=None,
+    )
     all_pairs: bool = Field(
         False, description="also test every pair of products loaded, as material 'all' in links"
     )

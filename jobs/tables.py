@@ -553,7 +553,8 @@ LINKS = Table(
         q_value double 'smallest false discovery rate over the tested pairs of the material; null = untested'
         n_countries int not null 'importers of the input or exporters of the output, the fewer; 0 = not loaded'
         share_of_years double 'share of single years with p up to the limit; null unless asked for or untested'
-        kept boolean not null 'true if the pair stays by this test'
+        verdict string 'accept or reject, where a person gave one (tests paper and robust); null = none'
+        kept boolean not null 'true if the pair stays: by the verdict, else by this test'
         reason string not null 'what was done with it and why'
     """,
     key=("material", "input", "output", "test"),
@@ -573,8 +574,9 @@ EDGES = Table(
         input string not null 'HS code'
         output string not null 'HS code; in the same tier or the next'
         votes int not null 'answers that name the output'
-        tested boolean not null 'true if trade confirmed it, false if its trade is not loaded'
+        tested boolean not null 'false if its trade is not loaded; true if trade confirmed it or, where verdict is accept, refused it'
         z double 'how far its correlation stands out of the null; null = untested'
+        verdict string 'accept, where a person said so; null = none'
     """,
     key=("material", "input", "output"),
     partition_by=("material",),

@@ -142,6 +142,13 @@ def shock(settings: Settings, words: Sequence[str]) -> None:
     print_shock(settings, words)
 
 
+def edge(settings: Settings, words: Sequence[str]) -> None:
+    """Print what speaks for an edge of a production network."""
+    from jobs.network.edge_dossiers import print_edge
+
+    print_edge(settings, words)
+
+
 def record(settings: Settings, words: Sequence[str]) -> None:
     """Make a recording of the answers and picks that the warehouse asked for."""
     from jobs.network.questions import record_all
@@ -171,6 +178,7 @@ def commands() -> dict[str, Command]:
             "MINERAL ORIGIN [YEAR]",
             shock,
         ),
+        Command("edge", "what speaks for an edge of a network, and what not", "INPUT OUTPUT", edge),
         Command("package", "build what a cluster needs", "[FOLDER]", package),
         Command("record", "make a recording of answers and picks asked for", "[FILE]", record),
         Command(

@@ -13,7 +13,7 @@ verdicts (--verdicts) decide before the test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,10 +83,14 @@ TESTED = "i int, j int, test string, " + ", ".join(
 
 @dataclass(frozen=True)
 class LoadedTrade:
-    """Mean yearly trade of every product loaded; rows of `trade` in the order of `products`."""
+    """Mean yearly trade of every product loaded.
+
+    Rows of `trade` are in the order of `products`, its columns in that of `countries`.
+    """
 
     products: list[str]
     trade: Trade
+    countries: Sequence[int] = ()
 
 
 def part(settings: Settings) -> Slice:
@@ -132,7 +136,7 @@ def loaded_trade(indicators: DataFrame) -> LoadedTrade:
         side = np.zeros((len(products), len(countries)))
         side[row, column] = rows[name].to_numpy() / years
         sides.append(side)
-    return LoadedTrade(list(products), Trade(*sides))
+    return LoadedTrade(list(products), Trade(*sides), [int(code) for code in countries])
 
 
 def ready_trade(trade: Trade, *, min_countries: int) -> dict[str, Profiles]:

@@ -24,7 +24,7 @@ from conf.materials import Material, material
 from conf.problem import Problem
 from conf.settings import Settings
 from jobs.network.chosen import chosen_materials
-from jobs.report import minerals, networks
+from jobs.report import dossiers, minerals, networks
 from jobs.report.figures import bars, lines
 from jobs.tables import COUNTRIES, INDICATORS, PRODUCTS, REJECTS, SOURCES, STABILITY, TABLES, TRADE
 from jobs.warehouse import Warehouse
@@ -32,10 +32,15 @@ from jobs.warehouse import Warehouse
 READS = (
     *(SOURCES, TRADE, REJECTS, COUNTRIES, STABILITY, INDICATORS),
     *networks.TABLES_READ,
+    *dossiers.TABLES_READ,
     *minerals.TABLES_READ,
 )
 WRITES = ()
-SETTINGS = ("materials", "link_mode", "untested", "votes", "depth", *minerals.SETTINGS_READ)
+SETTINGS = (
+    *("materials", "link_mode", "untested", "votes", "depth"),
+    *dossiers.SETTINGS_READ,
+    *minerals.SETTINGS_READ,
+)
 
 LEAST_IMPORTS_KUSD = 1000.0
 """Imports of a product from which a country enters the ranking of dependence: 1 million USD."""
@@ -212,6 +217,7 @@ def render(warehouse: Warehouse, settings: Settings) -> str:
                 "material": what,
                 "missing": missing,
                 "network": networks.story(warehouse, what, settings),
+                "dossiers": dossiers.section(warehouse, what.key, settings),
                 "figures": figures(seeds) if seeds else [],
                 "seeds": [
                     {

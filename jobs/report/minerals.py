@@ -12,7 +12,7 @@ from jobs.minerals import given
 from jobs.minerals.correlation_tables import PRINTED_COLUMNS, LoadedMinerals, comparison
 from jobs.minerals.regions import compared
 from jobs.minerals.shock import STEPS, Shock, shock
-from jobs.report.figures import bars, lines, scatter
+from jobs.report.figures import Figure, bars, lines, scatter
 from jobs.tables import (
     RANDOMISED_SUMMARY,
     RESOURCE_CORRELATIONS,
@@ -122,20 +122,36 @@ def _scatter(loaded: LoadedMinerals, region: str, correlations: pd.DataFrame) ->
         f"price; highest TradeRisk: {told or 'none'}."
     )
     marked = table.assign(label=table["name"].where(table["coverage"] == "complete", ""))
-    svg = (
-        scatter(marked, x="trade_risk", y="volatility", label="label",
-                x_title=f"TradeRisk of {region}", y_title="Volatility of the export price")
+    figure = (
+        Figure(
+            f"minerals_{region}_volatility",
+            f"TradeRisk of {region} against the volatility of its export prices",
+            says,
+            scatter(marked, x="trade_risk", y="volatility", label="label",
+                    x_title=f"TradeRisk of {region}", y_title="Volatility of the export price"),
+            table[["name", "coverage", "trade_risk", "volatility"]],
+        )
         if len(table)
-        else ""
+        else None
     )  # fmt: skip
-    return {"region": region, "svg": svg, "says": says, "rows": found.to_dict("records")}
+    return {"region": region, "figure": figure, "rows": found.to_dict("records")}
 
 
 def _ranking(loaded: LoadedMinerals, column: str, title: str) -> dict[str, Any]:
     table = _named(loaded, loaded.table).dropna(subset=[column]).nlargest(RANKED, column)
     values = ", ".join(f"{n} {v:.2f}" for n, v in zip(table["label"], table[column], strict=True))
-    drawn = bars(table, x=column, label="label", title=title) if len(table) else ""
-    return {"svg": drawn, "says": f"{title}: {values}.", "column": column, "title": title}
+    figure = (
+        Figure(
+            f"minerals_{column}",
+            f"Minerals by {title}",
+            f"{title}: {values}.",
+            bars(table, x=column, label="label", title=title),
+            table[["name", "coverage", column]],
+        )
+        if len(table)
+        else None
+    )
+    return {"figure": figure, "column": column, "title": title}
 
 
 def _trend(loaded: LoadedMinerals) -> dict[str, Any]:
@@ -152,8 +168,18 @@ def _trend(loaded: LoadedMinerals) -> dict[str, Any]:
         f"{rows['resilience'].iloc[-1]:.2f} in {rows['year'].iloc[-1]}"
         for name, rows in data.groupby("series")
     )
-    svg = lines(data, y="resilience", title="Resilience, 1 / lambda") if len(data) else ""
-    return {"svg": svg, "told": told}
+    figure = (
+        Figure(
+            "minerals_resilience",
+            "Resilience of networks of minerals, 1 / lambda",
+            f"Resilience over the years. {told}.",
+            lines(data, y="resilience", title="Resilience, 1 / lambda"),
+            data[["resource", "year", "resilience"]],
+        )
+        if len(data)
+        else None
+    )
+    return {"figure": figure, "told": told}
 
 
 def _table(loaded: LoadedMinerals) -> list[dict[str, Any]]:

@@ -159,7 +159,7 @@ def _influence(
         f"{material.key}_influence",
         f"{material.name}: influence of the largest suppliers by tier, {year}",
         f"Largest in each tier: {told}.",
-        dots(data, x="value", label="name", series="series", title="Influence", log=True),
+        dots(data, x="value", label="name", series="series", title="Influence"),
         data[["country", "name", "tier", "value"]],
     )
 

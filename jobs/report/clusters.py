@@ -16,7 +16,7 @@ NAMED = {"CHN": "China", "USA": "USA", "DEU": "Germany", "AUS": "Australia", "JP
 """ISO3 of countries named in the embedding, at their last year; regions come beside them."""
 NAMED_REGION = "EU27_2020"
 HIGH, MARGIN, DOT = 300, 12, 3.2
-LEGEND_STEP = 84
+LEGEND_STEP = 96
 FIRM = 0.5
 """Stability below which a country is said to be loosely placed."""
 
@@ -142,12 +142,15 @@ def scatter_of_years(
             f'<text x="{x:.0f}" y="{y + 6:.0f}" text-anchor="middle" font-size="17" '
             f'font-weight="bold" {halo}>{int(label)}</text>'
         )
-    for name, x, y in named:
+    heights: list[float] = []
+    for name, x, y in sorted(named, key=lambda one: -one[2]):
         px, py = place(x, y)
         right = px > WIDTH - 70
+        level = max([py, *(h + TEXT + 1 for h in heights if abs(h - py) < TEXT + 1)])
+        heights.append(level)
         parts.append(
             f'<circle cx="{px:.0f}" cy="{py:.0f}" r="3.2" fill="#ffffff" stroke="{INK}"/>'
-            f'<text x="{px - 5 if right else px + 5:.0f}" y="{py + 4:.0f}" '
+            f'<text x="{px - 5 if right else px + 5:.0f}" y="{level + 4:.0f}" '
             f'text-anchor="{"end" if right else "start"}" {halo}>{escape(name)}</text>'
         )
     for n, (label, colour) in enumerate(colours.items()):

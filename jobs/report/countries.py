@@ -104,6 +104,7 @@ def briefs_of(
     clusters: rows of `country_clusters`; all of one material.
     """
     accounts = dict(tuple(frames.account.groupby("country")))
+    moved = dict(tuple(changes(frames.account).groupby("country")))
     strengths = dict(tuple(frames.strengths.groupby("country")))
     clusters = {row["country"]: row for row in frames.clusters.to_dict("records")}
     loaded = [t for t in TIERS if frames.wide[f"str_all_tier{t}"].notna().any()]
@@ -119,7 +120,7 @@ def briefs_of(
                 **_risk(records),
                 tiers=_tiers(records, loaded),
                 silent_tiers=[tier for tier in TIERS if tier not in loaded],
-                **_account(accounts.get(code), int(code), names, region),
+                **_account(accounts.get(code), moved.get(code), int(code), names, region),
                 **_strengths(strengths.get(code), descriptions),
                 cluster=_cluster(clusters.get(code)),
             ),
@@ -157,7 +158,11 @@ def _tiers(records: list[dict[str, Any]], loaded: list[int]) -> list[dict[str, A
 
 
 def _account(
-    account: pd.DataFrame | None, code: int, names: pd.Series, region: str | None
+    account: pd.DataFrame | None,
+    moved: pd.DataFrame | None,
+    code: int,
+    names: pd.Series,
+    region: str | None,
 ) -> dict[str, Any]:
     nothing: dict[str, Any] = {
         "suppliers": [],
@@ -183,7 +188,7 @@ def _account(
         "others": _summed(rest),
         "loops": None if own is None else own - 1,
         "account_year": last,
-        "moved": _moved(account, code, names, first, last),
+        "moved": _moved(moved, code, names),
         "moved_years": (first, last) if last > first else None,
         "no_account": None,
     }
@@ -212,17 +217,17 @@ def _summed(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     }
 
 
-def _moved(
-    account: pd.DataFrame, code: int, names: pd.Series, first: int, last: int
-) -> list[dict[str, Any]]:
-    if first == last:
+def _moved(moved: pd.DataFrame | None, code: int, names: pd.Series) -> list[dict[str, Any]]:
+    if moved is None:
         return []
-    moved = changes(account, first, last)
-    moved = moved[~moved["supplier"].isin((OTHERS, code)) & (moved["change"].abs() >= LEAST_CHANGE)]
-    order = moved.reindex(moved["change"].abs().sort_values(ascending=False, kind="stable").index)
+    named = [
+        row
+        for row in moved.to_dict("records")
+        if row["supplier"] not in (OTHERS, code) and abs(row["change"]) >= LEAST_CHANGE
+    ]
+    named.sort(key=lambda row: (-abs(row["change"]), row["supplier"]))
     return [
-        row | {"name": str(names.get(row["supplier"], row["supplier"]))}
-        for row in order.head(MOVERS).to_dict("records")
+        row | {"name": str(names.get(row["supplier"], row["supplier"]))} for row in named[:MOVERS]
     ]
 
 

@@ -16,7 +16,7 @@ from udfs.profiles import region_rows
 LOOKED_AT = {"USA": "USA", "CHN": "China"}
 """ISO3 and name of the countries that have a picture; the region comes after them."""
 REGION = "EU27_2020"
-LEFT, TOP, BOTTOM = 92, 22, 44
+LEFT, TOP, BOTTOM = 112, 22, 44
 PITCH, RADIUS = 4.6, 2.0
 ACROSS = 10
 """Products side by side in a row of a cell."""
@@ -173,7 +173,7 @@ def picture(places: Layout, edges: list[tuple[str, str]], scores: dict[str, floa
             'stroke-linecap="round" fill="none"/>'
         )
     parts += [
-        f'<circle cx="{at[p][0]:.1f}" cy="{at[p][1]:.1f}" r="{RADIUS + 0.9}" '
+        f'<circle cx="{at[p][0]:.1f}" cy="{at[p][1]:.1f}" r="{RADIUS + 0.3}" '
         f'fill="{colour_of(score)}" stroke="{INK}" stroke-width="0.6">'
         f"<title>{escape(p)}: {score:.2f}</title></circle>"
         for p, score in sorted(scores.items())

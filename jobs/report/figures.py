@@ -46,16 +46,23 @@ class Figure:
 
 
 def lines(
-    data: pd.DataFrame, *, y: str, title: str, series: str = "series", colours: Any = None
+    data: pd.DataFrame,
+    *,
+    y: str,
+    title: str,
+    series: str = "series",
+    colours: Sequence[str] | None = None,
+    log: bool = False,
 ) -> str:
     """Draw one line a series over `year`; columns year, series, y. Gaps stay gaps."""
+    scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
     names = list(dict.fromkeys(data[series]))
     chart = (
         alt.Chart(data[["year", series, y]])
         .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.8)
         .encode(
-            x=_years(data),
-            y=alt.Y(f"{y}:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5)),
+            x=_years(data, margin=0.4),
+            y=alt.Y(f"{y}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5)),
             color=alt.Color(f"{series}:N", scale=_colours(names, colours), legend=_legend(names)),
         )
     )
@@ -96,11 +103,20 @@ def bars(data: pd.DataFrame, *, x: str, label: str, title: str) -> str:
 
 
 def scatter(data: pd.DataFrame, *, x: str, y: str, label: str, x_title: str, y_title: str) -> str:
-    """Draw one point a row, named where `label` is not empty; columns x, y, label."""
+    """Draw one point a row, named where `label` is not empty and there is room; x, y, label.
+
+    Names are set from the largest x down; one that would lie on another is left out.
+    """
     room = float(data[x].max() - data[x].min() or 1) * 0.28
-    limits = alt.Scale(domain=[min(0.0, float(data[x].min())), float(data[x].max()) + room])
-    base = alt.Chart(data[[x, y, label]]).encode(
-        x=alt.X(f"{x}:Q", title=x_title, scale=limits, axis=alt.Axis(tickCount=5)),
+    first, last = min(0.0, float(data[x].min())), float(data[x].max()) + room
+    named = data.assign(**{label: _legible(data, x, y, label, (last - first) or 1.0)})
+    base = alt.Chart(named[[x, y, label]]).encode(
+        x=alt.X(
+            f"{x}:Q",
+            title=x_title,
+            scale=alt.Scale(domain=[first, last]),
+            axis=alt.Axis(tickCount=5),
+        ),
         y=alt.Y(f"{y}:Q", title=y_title, axis=alt.Axis(tickCount=5)),
     )
     points = base.mark_circle(size=36, color=PALETTE[0], opacity=0.8)
@@ -120,7 +136,13 @@ def spreads(data: pd.DataFrame, *, group: str, panels: Mapping[str, str]) -> str
         mine = data[data["panel"] == panel]
         if mine.empty:
             continue
-        rows = alt.Y(f"{group}:N", sort=groups, title=None, scale=alt.Scale(domain=groups))
+        rows = alt.Y(
+            f"{group}:N",
+            sort=groups,
+            title=None,
+            scale=alt.Scale(domain=groups),
+            axis=alt.Axis(offset=6),
+        )
         scale = alt.Scale(zero=False, nice=True)
         axis = alt.Axis(tickCount=5)
         base = alt.Chart(mine.drop(columns="panel")).encode(y=rows)
@@ -130,26 +152,32 @@ def spreads(data: pd.DataFrame, *, group: str, panels: Mapping[str, str]) -> str
         thick = base.mark_bar(size=8, color=PALETTE[5]).encode(x="p25:Q", x2="p75:Q")
         dot = base.mark_circle(size=34, color=INK, opacity=1).encode(x="p50:Q")
         drawn_panels.append(
-            alt.layer(thin, thick, dot).properties(width=270, height=18 * len(groups))
+            alt.layer(thin, thick, dot).properties(width=280, height=18 * len(groups))
         )
     return _svg(alt.vconcat(*drawn_panels, spacing=8))
 
 
-def dots(
-    data: pd.DataFrame, *, x: str, label: str, series: str, title: str, log: bool = False
-) -> str:
-    """Draw one dot a row: rows by `label` in the order given, colours by `series`."""
+def dots(data: pd.DataFrame, *, x: str, label: str, series: str, title: str) -> str:
+    """Draw one dot a row: rows by `label` in the order given, colours by `series`.
+
+    Positions follow the square root of x, so that small values can be told apart.
+    """
     labels = list(dict.fromkeys(data[label]))
     names = list(dict.fromkeys(data[series]))
-    scale = alt.Scale(type="symlog", constant=0.01) if log else alt.Scale(zero=True)
+    legend = _legend(names, columns=4)
     chart = (
         alt.Chart(data[[label, x, series]])
         .mark_point(size=44, filled=True, opacity=0.85)
         .encode(
-            x=alt.X(f"{x}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5)),
-            y=alt.Y(f"{label}:N", sort=labels, title=None, axis=alt.Axis(labelLimit=150)),
-            color=alt.Color(f"{series}:N", scale=_colours(names), legend=_legend(names, columns=4)),
-            shape=alt.Shape(f"{series}:N", sort=names),
+            x=alt.X(
+                f"{x}:Q",
+                title=title,
+                scale=alt.Scale(type="sqrt", zero=True),
+                axis=alt.Axis(tickCount=5),
+            ),
+            y=alt.Y(f"{label}:N", sort=labels, title=None, axis=alt.Axis(labelLimit=150, offset=6)),
+            color=alt.Color(f"{series}:N", scale=_colours(names), legend=legend),
+            shape=alt.Shape(f"{series}:N", scale=alt.Scale(domain=names), legend=legend),
         )
     )
     return drawn(chart, 76 + 18 * len(labels))
@@ -176,11 +204,29 @@ def shortened(text: str, length: int = LONGEST) -> str:
     return re.sub(r"\W*\s?\w*$", "", text[:length]) + " …"
 
 
-def _years(data: pd.DataFrame) -> alt.X:
+def _legible(data: pd.DataFrame, x: str, y: str, label: str, width: float) -> pd.Series:
+    """Return the labels with an empty text for each that would lie on another."""
+    height = float(data[y].max() - min(0.0, data[y].min())) or 1.0
+    kept: list[tuple[float, float, float]] = []
+    texts = pd.Series("", index=data.index)
+    for index, row in data.sort_values(x, ascending=False, kind="stable").iterrows():
+        left, length = 320 * row[x] / width, 5.2 * len(row[label])
+        level = 240 * row[y] / height
+        clear = all(
+            abs(level - at) > 10 or left > begin + long or begin > left + length
+            for begin, long, at in kept
+        )
+        if row[label] and clear:
+            kept.append((left, length, level))
+            texts[index] = row[label]
+    return texts
+
+
+def _years(data: pd.DataFrame, margin: float = 0.0) -> alt.X:
     first, last = int(data["year"].min()), int(data["year"].max())
     step = max(1, -(-(last - first) // 6))
     axis = alt.Axis(labelAngle=0, values=list(range(first, last + 1, step)), format="d")
-    scale = alt.Scale(domain=[first, last], nice=False)
+    scale = alt.Scale(domain=[first - margin, last + margin], nice=False)
     return alt.X("year:Q", title=None, axis=axis, scale=scale)
 
 

@@ -58,9 +58,11 @@ def story(material: Material, growth: pd.DataFrame, diagnostics: pd.DataFrame) -
     not_fitted = list(unfitted[["model", "note"]].itertuples(index=False, name=None))
     main = growth[growth["kind"] == DEFAULT]
     if main.empty:
+        main = growth[growth["kind"] == "variant"]
+    if main.empty:
         why = str(not_fitted[0][1]) if not_fitted else "growth has no row of this material"
         return GrowthStory(None, [], {}, [], {}, [], _counts(diagnostics), not_fitted, why)
-    model = str(main["model"].iloc[0])
+    model = str(main["model"].min())
     own = main[main["model"] == model]
     columns = {term: name for term, name in TERMS.items() if (growth["term"] == term).any()}
     return GrowthStory(

@@ -71,15 +71,21 @@ def _direct(trade: pd.DataFrame, stability: pd.DataFrame, indicators: pd.DataFra
     return flows[[*FLOW, "supplier", "value"]].assign(direct=share * risk * flows["damping"])
 
 
-def changes(account: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
-    """Return how each supplier's line moved between two years of one country's account.
+def changes(account: pd.DataFrame) -> pd.DataFrame:
+    """Return how the line of each supplier moved from a country's first year to its last.
 
-    Columns: supplier, change (of the contribution), and share, pv of both years as share_first,
-    share_last, pv_first, pv_last; a supplier without a line in a year counts as 0.
+    account: see `ledger`. Columns: country, supplier, change (of the contribution), and share and
+    pv of both years as share_first, share_last, pv_first, pv_last; a supplier without a line in a
+    year counts as 0. A country with one year has no rows.
     """
-    ends = [account[account["year"] == year].set_index("supplier") for year in (first, last)]
-    both = ends[0].join(ends[1], how="outer", lsuffix="_first", rsuffix="_last")
-    moved = both["contribution_last"].fillna(0.0) - both["contribution_first"].fillna(0.0)
-    shares = both[["share_first", "share_last"]].fillna(0.0)
-    found = pd.concat([moved.rename("change"), shares, both[["pv_first", "pv_last"]]], axis=1)
-    return found.reset_index()
+    years = account.groupby("country")["year"]
+    first, last = years.transform("min"), years.transform("max")
+    keys, values = ["country", "supplier"], ["contribution", "share", "pv"]
+    ends = [account.loc[(account["year"] == end) & (first < last)] for end in (first, last)]
+    both = ends[0][keys + values].merge(
+        ends[1][keys + values], on=keys, how="outer", suffixes=("_first", "_last")
+    )
+    amounts = [f"{name}_{end}" for name in ("contribution", "share") for end in ("first", "last")]
+    both[amounts] = both[amounts].fillna(0.0)
+    both["change"] = both["contribution_last"] - both["contribution_first"]
+    return both.drop(columns=["contribution_first", "contribution_last"])

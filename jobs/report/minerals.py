@@ -173,7 +173,7 @@ def _trend(loaded: LoadedMinerals) -> dict[str, Any]:
             "minerals_resilience",
             "Resilience of networks of minerals, 1 / lambda",
             f"Resilience over the years. {told}.",
-            lines(data, y="resilience", title="Resilience, 1 / lambda"),
+            lines(data, y="resilience", title="Resilience, 1 / lambda", log=True),
             data[["resource", "year", "resilience"]],
         )
         if len(data)

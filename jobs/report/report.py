@@ -8,6 +8,7 @@ Writes  index.html in the report folder, one self-contained page, and figures/ b
 from __future__ import annotations
 
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +112,8 @@ class Shared:
         return frame[frame["material"] == key]
 
 
+AT_A_TIME = 4
+"""Tables read at the same time: Spark plans one while it reads another."""
 WHOLE = (
     *(TIERS, EDGES, SCORE_LOADINGS, PROFILES_WIDE, STRENGTHS, CLUSTERS, COUNTRY_CLUSTERS),
     *(CLUSTER_AGREEMENT, GROWTH, GROWTH_DIAGNOSTICS),
@@ -124,35 +127,37 @@ OF_SEEDS = (
 
 
 def read(warehouse: Warehouse, materials: list[Material]) -> Shared:
-    """Return the rows behind the page."""
+    """Return the rows behind the page, some tables at a time: each takes Spark a moment."""
     seeds = sorted({seed.product for one in materials for seed in one.seeds})
     asked = f"material in ({quoted([one.key for one in materials])})"
     of_seeds = f"product in ({quoted(seeds)})"
     indicators, countries = warehouse.read(INDICATORS), warehouse.read(COUNTRIES)
-    by_material = {table.name: rows(warehouse, table, asked) for table in WHOLE} | {
-        table.name: rows(warehouse, table, f"{asked} and {of_seeds}", columns)
-        for table, columns in OF_SEEDS
-    }
-    known = rows(warehouse, COUNTRIES)
-    members = rows(warehouse, REGION_MEMBERS)
+    known, members = rows(warehouse, COUNTRIES), rows(warehouse, REGION_MEMBERS)
+    traded = ("year", "product", "exporter", "importer", "value_kusd")
+    measured = ("year", "product", "country", "imports_kusd", "exports_kusd", "str", "damping")
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        whole = {table.name: pool.submit(rows, warehouse, table, asked) for table in WHOLE}
+        of_seed = {
+            table.name: pool.submit(rows, warehouse, table, f"{asked} and {of_seeds}", columns)
+            for table, columns in OF_SEEDS
+        }
+        trend = pool.submit(trends, indicators, seeds)
+        ranked = pool.submit(rankings, indicators, countries, seeds)
+        scores = pool.submit(_scores, warehouse, asked, known, members)
+        stability = pool.submit(rows, warehouse, STABILITY, columns=("country", "year", "pv"))
+        seed_indicators = pool.submit(rows, warehouse, INDICATORS, of_seeds, measured)
+        trade = pool.submit(rows, warehouse, TRADE, of_seeds, traded)
     return Shared(
         products=rows(warehouse, PRODUCTS),
         countries=known,
         members=members,
-        stability=rows(warehouse, STABILITY, columns=("country", "year", "pv")),
-        trend=trends(indicators, seeds),
-        ranked=rankings(indicators, countries, seeds),
-        scores=_scores(warehouse, asked, known, members),
-        seed_indicators=rows(
-            warehouse,
-            INDICATORS,
-            of_seeds,
-            ("year", "product", "country", "imports_kusd", "exports_kusd", "str", "damping"),
-        ),
-        trade=rows(
-            warehouse, TRADE, of_seeds, ("year", "product", "exporter", "importer", "value_kusd")
-        ),
-        by_material=by_material,
+        stability=stability.result(),
+        trend=trend.result(),
+        ranked=ranked.result(),
+        scores=scores.result(),
+        seed_indicators=seed_indicators.result(),
+        trade=trade.result(),
+        by_material={name: read.result() for name, read in {**whole, **of_seed}.items()},
     )
 
 
@@ -172,13 +177,10 @@ def _scores(
     return joined.orderBy("material", "product", "country").toPandas()
 
 
-def material_story(
-    warehouse: Warehouse, one: Material, shared: Shared, settings: Settings
-) -> dict[str, Any]:
+def material_story(one: Material, shared: Shared, network: networks.NetworkStory) -> dict[str, Any]:
     """Return what the page says of one material."""
     key = one.key
     seeds, missing = seeds_of(one, shared.products, shared.trend, shared.ranked)
-    network = networks.story(warehouse, one, settings)
     tiers, labels = shared.of(TIERS, key), shared.of(COUNTRY_CLUSTERS, key)
     members = shared.members[shared.members["region"] == country_networks.REGION]
     notes = shared.of(SCORE_LOADINGS, key)["note"].dropna()
@@ -240,12 +242,18 @@ def country_frames(one: Material, shared: Shared) -> MaterialFrames:
 def gather(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
     """Return everything the page says, by the names that the templates use."""
     chosen = chosen_materials(settings)
-    shared = read(warehouse, [material(key) for key in settings.materials])
-    stories = [material_story(warehouse, one, shared, settings) for one in chosen]
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        told = [pool.submit(networks.story, warehouse, one, settings) for one in chosen]
+        of_minerals = pool.submit(minerals.story, warehouse, settings)
+        account = pool.submit(coverage, warehouse)
+        shared = read(warehouse, [material(key) for key in settings.materials])
+        stories = [
+            material_story(one, shared, network.result())
+            for one, network in zip(chosen, told, strict=True)
+        ]
     if not any(one["seeds"] for one in stories):
         names = ", ".join(settings.materials)
         raise Problem(f"No seed of {names} is in the loaded trade; ingest a release that has it.")
-    account = coverage(warehouse)
     described = dict(shared.products[["product", "description"]].itertuples(index=False, name=None))
     return {
         "materials": stories,
@@ -255,11 +263,11 @@ def gather(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
             shared.countries,
             described,
         ),
-        "minerals": minerals.story(warehouse, settings),
+        "minerals": of_minerals.result(),
         "network": settings.network,
         "least_imports": LEAST_IMPORTS_KUSD / 1000,
-        "coverage": account,
-        "synthetic": marked_synthetic(account["sources"]),
+        "coverage": account.result(),
+        "synthetic": marked_synthetic(account.result()["sources"]),
         "versions": [(t.name, warehouse.version(t)) for t in TABLES if warehouse.exists(t)],
         "fingerprint": warehouse.metadata.get("fingerprint", ""),
         "revision": warehouse.metadata.get("revision", "unknown"),

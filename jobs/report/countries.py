@@ -50,6 +50,12 @@ class Brief:
     cluster: str
     no_account: str | None
 
+    @property
+    def longest(self) -> float:
+        """Largest line of the account, which the bars are measured by."""
+        lines = self.suppliers + ([self.others] if self.others else [])
+        return max([line["direct"] + line["indirect"] for line in lines], default=0.0) or 1.0
+
 
 @dataclass(frozen=True)
 class CountryPage:

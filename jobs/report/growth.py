@@ -62,8 +62,10 @@ def story(material: Material, growth: pd.DataFrame, diagnostics: pd.DataFrame) -
     if main.empty:
         why = str(not_fitted[0][1]) if not_fitted else "growth has no row of this material"
         return GrowthStory(None, [], {}, [], {}, [], _counts(diagnostics), not_fitted, why)
-    model = str(main["model"].min())
+    model = _closest(main)
     own = main[main["model"] == model]
+    place = own["term"].map(_place)
+    own = own.assign(place=place).sort_values(["place", "term"]).drop(columns="place")
     columns = {term: name for term, name in TERMS.items() if (growth["term"] == term).any()}
     return GrowthStory(
         _figure(material, own),
@@ -71,10 +73,33 @@ def story(material: Material, growth: pd.DataFrame, diagnostics: pd.DataFrame) -
         columns,
         _variants(growth, list(columns)),
         own.iloc[0].to_dict(),
-        sorted(set(own["printed_note"].dropna())),
+        [
+            f"{called(term)}: {note}"
+            for term, note in own[["term", "printed_note"]].itertuples(index=False, name=None)
+            if isinstance(note, str) and not term.startswith("cluster_")
+        ],
         _counts(diagnostics[diagnostics["model"] == model]),
         not_fitted,
         None,
+    )
+
+
+def _closest(models: pd.DataFrame) -> str:
+    """Return the model most like the paper's: ln, with the diagonal, plain errors."""
+    like = (
+        (models["rca_form"] == "ln").astype(int) * 4
+        + (models["str_form"] == "with diagonal").astype(int) * 2
+        + (models["covariance"] == "ols").astype(int)
+    )
+    best = models[like == like.max()]
+    return str(best["model"].min())
+
+
+def _place(term: str) -> int:
+    """Return where a term stands: as printed, then clusters, tiers and the constant."""
+    kinds = {"cluster": 1, "tier": 2, "const": 3}
+    return (
+        list(TERMS).index(term) - len(TERMS) if term in TERMS else kinds.get(term.split("_")[0], 4)
     )
 
 
@@ -90,7 +115,9 @@ def called(term: str) -> str:
 
 def _figure(material: Material, own: pd.DataFrame) -> Figure:
     shown = own[own["term"] != "const"].assign(source=HERE)
-    printed = shown.dropna(subset=["printed_coefficient"]).assign(source=PRINTED)
+    # Clusters bear the numbers of their own embedding, so theirs is no comparison.
+    comparable = ~shown["term"].str.startswith("cluster_")
+    printed = shown[comparable].dropna(subset=["printed_coefficient"]).assign(source=PRINTED)
     half = 1.96 * printed["printed_std_error"].astype(float)
     printed = printed.assign(
         coefficient=printed["printed_coefficient"],
@@ -125,13 +152,15 @@ def _intervals(data: pd.DataFrame) -> str:
         color=alt.Color(
             "source:N",
             scale=alt.Scale(domain=sources, range=list(PALETTE[: len(sources)])),
-            legend=alt.Legend(title=None, orient="top") if len(sources) > 1 else None,
+            legend=alt.Legend(title=None, orient="top", symbolType="circle")
+            if len(sources) > 1
+            else None,
         ),
     )
     title = "Coefficient and 95 % interval"
     lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("ci_low:Q", title=title), x2="ci_high:Q")
     dots = base.mark_point(filled=True, size=36, opacity=1).encode(
-        x="coefficient:Q", shape=alt.Shape("source:N", sort=sources)
+        x="coefficient:Q", shape=alt.Shape("source:N", scale=alt.Scale(domain=sources), legend=None)
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=INK, strokeDash=[3, 3])
     chart = alt.layer(zero.encode(x="zero:Q"), lines, dots)

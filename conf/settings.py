@@ -269,7 +269,7 @@ class Network(Section):
 
 
 class Countries(Section):
-    """How indicators become contributions, strengths, profiles, clusters and growth of countries."""
+    """How indicators become contributions, profiles, clusters and growth of countries."""
 
     contribution_floor: float = Field(
         0.001, ge=0, description="contributions below it are summed into supplier 0"
@@ -290,7 +290,7 @@ class Countries(Section):
         False, description="cluster by log(1 + influence) instead of influence, which is skewed"
     )
     cluster_repeats: int = Field(
-        3,
+        2,
         ge=0,
         le=100,
         description="seeds for each of 15, 30, 50 neighbours behind stability; 0 = one run only",

@@ -833,10 +833,11 @@ GROWTH = Table(
         model string not null 'name of the variant; "ln, I1, ols" is the default'
         term string not null 'regressor: const, rca, exposure, hhi, str, the same with _inputs, cluster_c, tier_t'
         coefficient double not null 'change of the dependent variable per unit of the term'
-        std_error double not null 'standard error, by covariance'
-        p_value double not null 'two-sided, by t, 0 to 1'
-        ci_low double not null 'lower end of the 95 % confidence interval'
-        ci_high double not null 'upper end of the 95 % confidence interval'
+        std_error double 'standard error, by covariance; null = see note'
+        p_value double 'two-sided, by t, 0 to 1; null = see note'
+        ci_low double 'lower end of the 95 % confidence interval; null = see note'
+        ci_high double 'upper end of the 95 % confidence interval; null = see note'
+        note string 'why there is no standard error; null = there is one'
         n int not null 'rows of the regression: country x product'
         countries int not null 'countries among them'
         products int not null 'products among them'
@@ -860,8 +861,9 @@ GROWTH = Table(
     key=("material", "model", "term"),
     partition_by=("material",),
     checks={
-        "error_is_not_negative": "std_error >= 0",
-        "p_is_a_probability": "p_value >= 0 and p_value <= 1",
+        "error_is_positive": "std_error is null or std_error > 0",
+        "p_is_a_probability": "p_value is null or (p_value >= 0 and p_value <= 1)",
+        "a_null_has_a_note": "(std_error is null) = (note is not null)",
     },
 )
 

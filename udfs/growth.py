@@ -35,6 +35,13 @@ FIRST_CLUSTER = 1
 """Reference of the cluster dummies, background being 0; the lowest found if there is no 1."""
 LEVEL = 0.95
 """Of the confidence intervals."""
+GROUPS: dict[Errors, list[str]] = {
+    "ols": [],
+    "country": ["country"],
+    "two_way": ["country", "product"],
+}
+"""Columns by which errors are clustered."""
+DUMMIES = ("cluster_", "tier_")
 COLLINEAR = 1e-8
 """Length of what is left of a column, over its own, below which it counts as collinear."""
 
@@ -127,10 +134,10 @@ class Rows:
 class Fit:
     """Least squares on n rows; arrays of shape (k,), one entry a term, or (n,), one a row.
 
-    terms: const, the regressors, cluster_c, tier_t; std_error: by the errors asked for; p_value:
-    two-sided, by t with `degrees` of freedom, n - k or clusters - 1; low, high: 95 % interval;
-    vif: variance inflation, >= 1, NaN for the constant; cook: Cook's distance, shape (n,).
-    left_out: terms not estimated, and why.
+    terms: const, the regressors, cluster_c, tier_t. std_error: by the errors asked for. p_value:
+    two-sided, by t with `degrees` of freedom, n - k or clusters - 1. low, high: 95 % interval.
+    notes: why a term has none of these, None where it has. vif: variance inflation, >= 1, NaN for
+    the constant. cook: Cook's distance, shape (n,). left_out: terms not estimated, and why.
     """
 
     terms: tuple[str, ...]
@@ -139,6 +146,7 @@ class Fit:
     p_value: Floats
     low: Floats
     high: Floats
+    notes: tuple[str | None, ...]
     vif: Floats
     n: int
     degrees: int
@@ -343,20 +351,18 @@ def fit(table: pd.DataFrame, *, errors: Errors = "ols") -> Fit:
     """
     import statsmodels.api as sm
 
+    if table.empty:
+        raise NotFitted("no rows are left")
     x, left_out = design(table)
     n, k = x.shape
     if n <= k:
-        raise NotFitted(f"{n} rows for {k} terms; expected more rows than terms")
+        raise NotFitted(f"{n} rows are left for {k} terms; expected more rows than terms")
     plain = sm.OLS(table["change"].to_numpy(np.float64), x.to_numpy(np.float64)).fit()
     covariance, degrees = _covariance(plain, table, errors)
-    variance = np.diag(covariance)
-    if not (variance > 0).all():
-        raise NotFitted(
-            f"the {errors} variance of {_named(x, variance <= 0)} is not positive: "
-            f"{table['country'].nunique()} countries and {table['product'].nunique()} products "
-            "are too few for it"
-        )
-    beta, error = np.asarray(plain.params), np.sqrt(variance)
+    notes = _without_error(x, table, np.diag(covariance), errors)
+    known = np.array([note is None for note in notes], np.bool_)
+    error = np.sqrt(np.diag(covariance), out=np.full(k, np.nan), where=known)
+    beta = np.asarray(plain.params, np.float64)
     reach = stats.t.ppf(0.5 + LEVEL / 2, degrees) * error
     return Fit(
         terms=tuple(x.columns),
@@ -365,6 +371,7 @@ def fit(table: pd.DataFrame, *, errors: Errors = "ols") -> Fit:
         p_value=2 * stats.t.sf(np.abs(beta / error), degrees),
         low=beta - reach,
         high=beta + reach,
+        notes=notes,
         vif=variance_inflation(x.to_numpy(np.float64)),
         n=n,
         degrees=degrees,
@@ -377,15 +384,33 @@ def fit(table: pd.DataFrame, *, errors: Errors = "ols") -> Fit:
     )
 
 
-def _named(x: pd.DataFrame, where: Mask) -> str:
-    return ", ".join(x.columns[where])
+def _without_error(
+    x: pd.DataFrame, table: pd.DataFrame, variance: Floats, errors: Errors
+) -> tuple[str | None, ...]:
+    """Return why a term has no standard error, None where it has one.
+
+    A dummy of a single country or product fits that one exactly on average, so errors clustered
+    by it come out near zero and mean nothing.
+    """
+    notes: list[str | None] = []
+    for term, of_term in zip(x.columns, variance, strict=True):
+        alone = [
+            name
+            for name in GROUPS[errors]
+            if term.startswith(DUMMIES) and table.loc[x[term] != 0, name].nunique() < 2
+        ]
+        if alone:
+            notes.append(f"only one {alone[0]} has it, which errors clustered by it cannot judge")
+        else:
+            notes.append(None if of_term > 0 else "its variance is not positive: too few clusters")
+    return tuple(notes)
 
 
 def _covariance(plain: object, table: pd.DataFrame, errors: Errors) -> tuple[Floats, int]:
     """Return the covariance of the coefficients and the degrees of freedom of t."""
     if errors == "ols":
         return np.asarray(plain.cov_params()), int(plain.df_resid)  # type: ignore[attr-defined]
-    names = ["country"] if errors == "country" else ["country", "product"]
+    names = GROUPS[errors]
     groups = [pd.factorize(table[name])[0] for name in names]
     smallest = min(int(group.max()) + 1 for group in groups)
     if smallest < 2:

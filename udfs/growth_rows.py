@@ -246,7 +246,7 @@ def _models(material: str, panel: Panel, options: Options) -> Iterator[dict[str,
         try:
             found = fit(rows.table, errors=model.errors)
         except NotFitted as why:
-            yield not_fitted(material, model.name, _with_main_cause(str(why), rows))
+            yield not_fitted(material, model.name, _with_causes(str(why), rows))
             continue
         described = head | _description(model, rows, found)
         yield from (described | row for row in _coefficients(material, found))
@@ -260,11 +260,9 @@ def not_fitted(material: str, model: str, why: str) -> dict[str, Any]:
     return {"material": material, "model": model, "kind": "not_fitted", "key": "model", "note": why}
 
 
-def _with_main_cause(why: str, rows: Rows) -> str:
-    cause = max(rows.dropped, key=lambda name: rows.dropped[name])
-    if not rows.dropped[cause]:
-        return why
-    return f"{why}; of {rows.candidates} candidates {rows.dropped[cause]} were dropped: {cause}"
+def _with_causes(why: str, rows: Rows) -> str:
+    causes = "; ".join(f"{count} {cause}" for cause, count in rows.dropped.items() if count)
+    return f"{why}; of {rows.candidates} candidates dropped: {causes}" if causes else why
 
 
 def row_counts(rows: Rows) -> Iterator[dict[str, Any]]:
@@ -311,6 +309,7 @@ def _coefficients(material: str, found: Fit) -> Iterator[dict[str, Any]]:
             "p_value": found.p_value[k],
             "ci_low": found.low[k],
             "ci_high": found.high[k],
+            "note": found.notes[k],
             "printed_coefficient": coefficient,
             "printed_std_error": error,
             "printed_note": note,

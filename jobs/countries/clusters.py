@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from conf.settings import Settings
-from jobs.countries.network import materials_part, with_region_names
+from jobs.countries.network import driver_frame, materials_part
 from jobs.indicators.years import of_years
 from jobs.progress import say
 from jobs.tables import CLUSTER_AGREEMENT, CLUSTERS, COUNTRY_CLUSTERS, PROFILES_WIDE, Table
@@ -141,7 +141,7 @@ def _modes(rows: pd.DataFrame, labels: Labels) -> Labels:
 
 
 def without_cluster(clusters: pd.DataFrame, found: pd.DataFrame | None) -> pd.DataFrame:
-    """Return one row for each country that has no cluster in any year, with its commonest reason."""
+    """Return one row for each country without a cluster in any year, with its commonest reason."""
     rows = clusters
     if found is not None:
         rows = clusters[~clusters["country"].isin(found["country"])]
@@ -175,22 +175,6 @@ def agreements(
 
 def _count(labels: Labels) -> int:
     return int(np.unique(labels[labels != BACKGROUND]).size)
-
-
-def frame_of(spark: SparkSession, table: Table, parts: list[pd.DataFrame]) -> DataFrame:
-    """Return rows of a table made on the driver; region is added where the table has it."""
-    columns = [column for column in table.columns if column.name != "region"]
-    schema = ", ".join(f"{column.name} {column.type}" for column in columns)
-    rows = pd.concat(
-        [each.reindex(columns=[column.name for column in columns]).astype(object) for each in parts]
-    )
-    values = rows.where(rows.notna(), None).itertuples(index=False, name=None)
-    frame = spark.createDataFrame([tuple(map(_plain, row)) for row in values], schema)
-    return with_region_names(frame) if len(columns) < len(table.columns) else frame
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def say_what_was_left_out(material: str, prepared: Prepared, profiles: pd.DataFrame) -> None:
@@ -258,10 +242,10 @@ def write(
             pairs += agreements(material, own, by_name, clustered[CONSENSUS].to_numpy(np.int64))
         countries.append(without_cluster(own, clustered).assign(material=material))
     spark, where = warehouse.spark, part(settings)
-    warehouse.replace(CLUSTERS, frame_of(spark, CLUSTERS, clusters), where)
-    warehouse.replace(COUNTRY_CLUSTERS, frame_of(spark, COUNTRY_CLUSTERS, countries), where)
+    warehouse.replace(CLUSTERS, driver_frame(spark, CLUSTERS, clusters), where)
+    warehouse.replace(COUNTRY_CLUSTERS, driver_frame(spark, COUNTRY_CLUSTERS, countries), where)
     agreed = [_empty(CLUSTER_AGREEMENT), pd.DataFrame(pairs)]
-    warehouse.replace(CLUSTER_AGREEMENT, frame_of(spark, CLUSTER_AGREEMENT, agreed), where)
+    warehouse.replace(CLUSTER_AGREEMENT, driver_frame(spark, CLUSTER_AGREEMENT, agreed), where)
 
 
 def _empty(table: Table) -> pd.DataFrame:

@@ -13,12 +13,12 @@ Writes  growth              (material, model, term) -> coefficient, std_error, p
 from __future__ import annotations
 
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from conf.problem import Problem
 from conf.settings import Settings
-from jobs.countries.network import materials_part, network_products, within_network
+from jobs.countries.network import driver_frame, materials_part, network_products, within_network
 from jobs.indicators.years import of_years
 from jobs.progress import say
 from jobs.tables import (
@@ -88,29 +88,14 @@ def refuse_years_not_loaded(loaded: list[int], settings: Settings) -> None:
             )
 
 
-def all_not_fitted(spark: SparkSession, materials: list[str], why: str) -> DataFrame:
-    """Return a row of diagnostics for each material without a single model."""
-    rows = pd.DataFrame([not_fitted(material, DEFAULT, why) for material in materials])
-    columns = [name.split()[0] for name in MODELS.split(", ")]
-    values = rows.reindex(columns=columns).astype(object)
-    listed = values.where(values.notna(), None).values.tolist()
-    return spark.createDataFrame(listed, MODELS)
-
-
-def say_what_was_fitted(materials: tuple[str, ...], found: DataFrame) -> None:
+def say_what_was_fitted(materials: tuple[str, ...], found: pd.DataFrame) -> None:
     """Say for each material how many models there are, and why the default is not among them."""
-    fitted = {
-        row.material: row["count"]
-        for row in found.where("term = 'const'").groupBy("material").count().collect()
-    }
-    reasons = {
-        (row.material, row.model): row.note
-        for row in found.where("kind = 'not_fitted'").select("material", "model", "note").collect()
-    }
     for material in materials:
-        missing = sum(name == material for name, _ in reasons)
-        say(f"{material}: {fitted.get(material, 0)} models of growth fitted, {missing} not")
-        if why := reasons.get((material, DEFAULT)):
+        own = found[found["material"] == material]
+        without = own[own["kind"] == "not_fitted"]
+        fitted = int((own["term"] == "const").sum())
+        say(f"{material}: {fitted} models of growth fitted, {len(without)} not")
+        for why in without.loc[without["model"] == DEFAULT, "note"]:
             say(f"{material}: no default model ({DEFAULT}): {why}")
 
 
@@ -127,26 +112,21 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
         .where("supplier = country")
         .select("material", "year", "product", "country", F.col("contribution").alias("diagonal")),
     )
-    edges = warehouse.read(EDGES).select("material", "input", "output").toPandas()
     options = settings.countries
+    columns = [name.split()[0] for name in MODELS.split(", ")]
     fit_all = models_of_material(
-        edges,
+        warehouse.read(EDGES).select("material", "input", "output").toPandas(),
         exporting,
         Options(options.growth_baseline, options.growth_target, options.absent_rca),
-        [name.split()[0] for name in MODELS.split(", ")],
+        columns,
     )
-    found = rows.groupBy("material").applyInPandas(fit_all, MODELS).persist()  # read four times
-    try:
-        traded = {row.material for row in found.select("material").distinct().collect()}
-        missing = [name for name in settings.materials if name not in traded]
-        everything = (
-            found.unionByName(all_not_fitted(warehouse.spark, missing, NO_TRADE))
-            if missing
-            else found
-        )
-        say_what_was_fitted(settings.materials, everything)
-        terms = everything.where("term is not null").drop("kind")
-        warehouse.replace(GROWTH, terms.withColumnRenamed("variant", "kind"), part(settings))
-        warehouse.replace(GROWTH_DIAGNOSTICS, everything.where("kind is not null"), part(settings))
-    finally:
-        found.unpersist()
+    found = rows.groupBy("material").applyInPandas(fit_all, MODELS).toPandas()
+    missing = sorted(set(settings.materials) - set(found["material"]))
+    without = [not_fitted(material, DEFAULT, NO_TRADE) for material in missing]
+    found = pd.concat([found, pd.DataFrame(without, columns=columns)])
+    say_what_was_fitted(settings.materials, found)
+    terms = found[found["term"].notna()].drop(columns="kind").rename(columns={"variant": "kind"})
+    others = found[found["kind"].notna()]
+    spark, where = warehouse.spark, part(settings)
+    warehouse.replace(GROWTH, driver_frame(spark, GROWTH, [terms]), where)
+    warehouse.replace(GROWTH_DIAGNOSTICS, driver_frame(spark, GROWTH_DIAGNOSTICS, [others]), where)

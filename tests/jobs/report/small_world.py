@@ -202,10 +202,11 @@ def told(shared: Shared, *, synthetic: bool = False) -> dict:
         }
     )  # fmt: skip
     frames_of = {MATERIAL.key: (MATERIAL, country_frames(MATERIAL, shared))}
+    described = dict(zip(SEEDS, DESCRIPTIONS, strict=True))
     return {
         "materials": [story],
         "summary": in_short(story),
-        "countries": pages(frames_of, shared.countries, dict(zip(SEEDS, DESCRIPTIONS, strict=True))),
+        "countries": pages(frames_of, shared.countries, described),
         "minerals": {"loaded": [], "coverage": {"complete": [], "partial": [], "not loaded": []}},
         "network": load({}, environment={}).network,
         "least_imports": 1.0,

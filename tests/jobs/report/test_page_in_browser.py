@@ -7,7 +7,6 @@ from jobs.report.page import render
 from tests.jobs.report.browser import CHROMIUM, Browser
 from tests.jobs.report.small_world import NAMES, SCRIPT, frames, told
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; apt-get install chromium")
 DESKTOP, PHONE = (1200, 900), (375, 800)
 
 
@@ -20,6 +19,8 @@ def page(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.fail("The page was not opened: no chromium on the path; apt-get install chromium.")
     started = Browser(tmp_path_factory.mktemp("profile"))
     yield started
     started.close()
@@ -64,7 +65,8 @@ def test_identifiers_are_unique_so_that_figures_do_not_clip_each_other(tab):
 
 
 def test_tables_sort_by_keyboard_both_ways_and_say_so(tab):
-    table = "[...document.querySelectorAll('table.sortable')].find(t => t.tHead.textContent.includes('Risk (STR)'))"
+    tables = "[...document.querySelectorAll('table.sortable')]"
+    table = f"{tables}.find(t => t.tHead.textContent.includes('Risk (STR)'))"
     values = f"[...{table}.tBodies[0].rows].map(r => Number(r.cells[1].textContent))"
     before = tab.run(values)
     tab.run(f"{table}.tHead.rows[0].cells[1].querySelector('button').focus()")

@@ -17,6 +17,8 @@ NAMED = {"CHN": "China", "USA": "USA", "DEU": "Germany", "AUS": "Australia", "JP
 NAMED_REGION = "EU27_2020"
 HIGH, MARGIN, DOT = 300, 12, 3.2
 LEGEND_STEP = 96
+NUMBER = 17
+"""Height of the number of a cluster, pixels."""
 FIRM = 0.5
 """Stability below which a country is said to be loosely placed."""
 
@@ -138,8 +140,9 @@ def scatter_of_years(
         )
     for label, rows in points[points["cluster"] > 0].groupby("cluster"):
         x, y = place(rows["x"].median(), rows["y"].median())
+        y -= NUMBER if any(_covers(place(*at), name, x, y) for name, *at in named) else 0
         parts.append(
-            f'<text x="{x:.0f}" y="{y + 6:.0f}" text-anchor="middle" font-size="17" '
+            f'<text x="{x:.0f}" y="{y + 6:.0f}" text-anchor="middle" font-size="{NUMBER}" '
             f'font-weight="bold" {halo}>{int(label)}</text>'
         )
     heights: list[float] = []
@@ -160,6 +163,12 @@ def scatter_of_years(
             f'<text x="{x + 8}" y="{y}">{called(label)}</text>'
         )
     return "".join([*parts, "</svg>"])
+
+
+def _covers(point: tuple[float, float], name: str, x: float, y: float) -> bool:
+    """True if a name, which begins at a point, would lie on a number at (x, y)."""
+    across = len(name) * TEXT * 0.6
+    return abs(point[1] - y) < NUMBER - 4 and -across - NUMBER < point[0] - x < across + NUMBER
 
 
 def _map(material: Material, placed: pd.DataFrame, colours: dict[int, str]) -> Figure:

@@ -13,7 +13,7 @@ from jobs.report.figures import FONT, INK, PALE, TEXT, WIDTH, Figure
 from jobs.report.networks import SECTIONS, section_of
 from udfs.profiles import region_rows
 
-LOOKED_AT = {"USA": "USA", "CHN": "China"}
+LOOKED_AT = {"USA": "the USA", "CHN": "China"}
 """ISO3 and name of the countries that have a picture; the region comes after them."""
 REGION = "EU27_2020"
 LEFT, TOP, BOTTOM = 112, 22, 44
@@ -70,7 +70,7 @@ def story(
     ]
     seen = _scores_by_viewer(known, countries, members)
     figures = []
-    for key, name in [*LOOKED_AT.items(), (REGION, "EU")]:
+    for key, name in [*LOOKED_AT.items(), (REGION, "the EU")]:
         own = seen[seen["viewer"] == key].set_index("product")["score"].dropna()
         told = f"{len(own)} of {len(tiers)} products have a score for {name} in {year}"
         if len(own):
@@ -79,7 +79,7 @@ def story(
         figures.append(
             Figure(
                 f"{material.key}_network_{key}",
-                f"{material.name}: the network of {name} by dependency, {year}",
+                f"{material.name}: the network of {name}, by dependency, {year}",
                 f"{told}.",
                 picture(places, pairs, own.to_dict()),
                 data.sort_values(["tier", "product"]),

@@ -5,6 +5,7 @@ A figure is as wide as a phone (`WIDTH`), so that its text is legible there and 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,14 +56,15 @@ def lines(
     log: bool = False,
 ) -> str:
     """Draw one line a series over `year`; columns year, series, y. Gaps stay gaps."""
-    scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
+    scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
+    axis = alt.Axis(values=_decades(data[y])) if log else alt.Axis(tickCount=5)
     names = list(dict.fromkeys(data[series]))
     chart = (
         alt.Chart(data[["year", series, y]])
         .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.8)
         .encode(
             x=_years(data, margin=0.4),
-            y=alt.Y(f"{y}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5)),
+            y=alt.Y(f"{y}:Q", title=title, scale=scale, axis=axis),
             color=alt.Color(f"{series}:N", scale=_colours(names, colours), legend=_legend(names)),
         )
     )
@@ -120,8 +122,11 @@ def scatter(data: pd.DataFrame, *, x: str, y: str, label: str, x_title: str, y_t
         y=alt.Y(f"{y}:Q", title=y_title, axis=alt.Axis(tickCount=5)),
     )
     points = base.mark_circle(size=36, color=PALETTE[0], opacity=0.8)
+    halo = base.mark_text(
+        align="left", dx=5, fontSize=9, stroke="#ffffff", strokeWidth=2.5, opacity=0.9
+    ).encode(text=f"{label}:N")
     names = base.mark_text(align="left", dx=5, fontSize=9, color=INK).encode(text=f"{label}:N")
-    return drawn(alt.layer(points, names), 280)
+    return drawn(alt.layer(points, halo, names), 280)
 
 
 def spreads(data: pd.DataFrame, *, group: str, panels: Mapping[str, str]) -> str:
@@ -222,6 +227,14 @@ def _legible(data: pd.DataFrame, x: str, y: str, label: str, width: float) -> pd
     return texts
 
 
+def _decades(values: pd.Series) -> list[float]:
+    """Return 1, 2 and 5 times the powers of ten within the values, for a logarithmic axis."""
+    least, most = float(values.min()), float(values.max())
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    return [tick for tick in ticks if least <= tick <= most]
+
+
 def _years(data: pd.DataFrame, margin: float = 0.0) -> alt.X:
     first, last = int(data["year"].min()), int(data["year"].max())
     step = max(1, -(-(last - first) // 6))
@@ -252,6 +265,9 @@ def _svg(chart: Any) -> str:
             titleFontWeight="normal",
             labelColor=INK,
             titleColor=INK,
+            labelFlush=False,
+            labelOverlap=True,
+            labelPadding=5,
             gridColor=GRID,
             domain=False,
             ticks=False,

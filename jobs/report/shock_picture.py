@@ -10,9 +10,11 @@ from jobs.minerals.shock import Shock
 from jobs.report.figures import FONT, INK, PALETTE, TEXT, WIDTH, Figure, shortened
 
 TOP, ROW = 40, 30
-LONGEST_NAME = 14
+LONGEST_NAME = 15
 """Characters of a country's name that fit into a column."""
-THICKEST, THINNEST = 9.0, 0.8
+CHARACTER = 4.9
+"""Mean width of a character of a name, pixels."""
+THICKEST, THINNEST = 7.0, 0.8
 """Strokes of the strongest hit drawn and of hits near zero, pixels."""
 
 
@@ -75,7 +77,7 @@ def picture(origin: str, rows: pd.DataFrame) -> str:
                 f'<text x="{4 + across * n:.0f}" y="14" font-size="{TEXT}">{title}</text>'
                 for n, title in enumerate(titles)
             ),
-            *_lines(rows, at, across),
+            *_lines(rows, at),
             _name(origin, *at[0, origin]),
             *(
                 _name(row.country, *at[row.step, row.country], f"{row.hit:.1%}")
@@ -86,16 +88,15 @@ def picture(origin: str, rows: pd.DataFrame) -> str:
     )
 
 
-def _lines(
-    rows: pd.DataFrame, at: dict[tuple[int, str], tuple[float, float]], across: float
-) -> list[str]:
+def _lines(rows: pd.DataFrame, at: dict[tuple[int, str], tuple[float, float]]) -> list[str]:
     """Draw hits as curves, as thick as the square root of the hit."""
     largest = float(rows["hit"].max())
     parts = []
     for row in rows.sort_values("hit").itertuples():
         x, y = at[row.step, row.country]
         from_x, from_y = at[row.step - 1, row.through]
-        begin, end = from_x + across * 0.8, x - 3
+        from_y, y = from_y - 3, y - 3
+        begin, end = from_x + CHARACTER * len(_short(row.through)) + 3, x - 3
         bend = (begin + end) / 2
         wide = max(THINNEST, THICKEST * (float(row.hit) / largest) ** 0.5)
         parts.append(
@@ -110,6 +111,10 @@ def _lines(
 def _name(country: str, x: float, y: float, hit: str = "") -> str:
     below = f'<text x="{x:.0f}" y="{y + 10:.0f}">{hit}</text>' if hit else ""
     return (
-        f'<text x="{x:.0f}" y="{y:.0f}">{escape(shortened(country, LONGEST_NAME))}'
+        f'<text x="{x:.0f}" y="{y:.0f}">{escape(_short(country))}'
         f"<title>{escape(country)}</title></text>{below}"
     )
+
+
+def _short(country: str) -> str:
+    return shortened(country, LONGEST_NAME)

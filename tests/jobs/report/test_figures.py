@@ -9,7 +9,7 @@ import pytest
 from jobs.report import by_tier, clusters, growth, suppliers, world_map
 from jobs.report.country_networks import colour_of, layout
 from jobs.report.exports import export, figures_in, framed
-from jobs.report.figures import Figure, bars
+from jobs.report.figures import Figure, bars, lines
 from jobs.report.ledger import changes, ledger
 from jobs.report.reading import marked_synthetic
 from jobs.report.suppliers import risk_by_supplier
@@ -147,6 +147,21 @@ def test_places_of_products_do_not_coincide_and_follow_tiers():
 def test_colours_of_scores_end_at_two_standard_deviations():
     assert colour_of(-2.0) == colour_of(-9.0) == "#0072b2"
     assert colour_of(0.0) == "#ececec"
+
+
+def test_a_logarithmic_axis_is_labelled_at_one_two_and_five_within_the_values():
+    data = pd.DataFrame({"year": [2007, 2008], "series": "a", "value": [1.5, 13.0]})
+    tree = ElementTree.fromstring(lines(data, y="value", title="Value", log=True))
+    texts = {text.text for text in tree.iter("{http://www.w3.org/2000/svg}text")}
+    assert texts == {"2", "5", "10", "2007", "2008", "Value"}
+
+
+def test_the_number_of_a_cluster_gives_way_to_a_name():
+    points = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 2.0], "cluster": 1})
+    svg = clusters.scatter_of_years(points, [("China", 1.0, 1.0)], {1: "#0072b2"})
+    tree = ElementTree.fromstring(svg)
+    level = {t.text: float(t.attrib["y"]) for t in tree.iter("{http://www.w3.org/2000/svg}text")}
+    assert level["China"] - level["1"] >= clusters.TEXT
 
 
 @pytest.mark.parametrize(

@@ -55,12 +55,12 @@ def lines(
     colours: Sequence[str] | None = None,
     log: bool = False,
 ) -> str:
-    """Draw one line a series over `year`; columns year, series, y. Gaps stay gaps."""
+    """Draw one line a series over `year`; columns year, series, y. A year without is a gap."""
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
     axis = alt.Axis(values=_decades(data[y])) if log else alt.Axis(tickCount=5)
     names = list(dict.fromkeys(data[series]))
     chart = (
-        alt.Chart(data[["year", series, y]])
+        alt.Chart(_with_gaps(data, series, y))
         .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.8)
         .encode(
             x=_years(data, margin=0.4),
@@ -225,6 +225,13 @@ def _legible(data: pd.DataFrame, x: str, y: str, label: str, width: float) -> pd
             kept.append((left, length, level))
             texts[index] = row[label]
     return texts
+
+
+def _with_gaps(data: pd.DataFrame, series: str, y: str) -> pd.DataFrame:
+    """Return year, series, y with a row for every year from first to last of every series."""
+    years = range(int(data["year"].min()), int(data["year"].max()) + 1)
+    every = pd.MultiIndex.from_product([dict.fromkeys(data[series]), years], names=[series, "year"])
+    return data.set_index([series, "year"])[y].reindex(every).reset_index()
 
 
 def _decades(values: pd.Series) -> list[float]:

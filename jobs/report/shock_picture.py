@@ -12,7 +12,7 @@ from jobs.report.figures import FONT, INK, PALETTE, TEXT, WIDTH, Figure, shorten
 TOP, ROW = 40, 30
 LONGEST_NAME = 15
 """Characters of a country's name that fit into a column."""
-CHARACTER = 4.9
+CHARACTER = 5.3
 """Mean width of a character of a name, pixels."""
 THICKEST, THINNEST = 7.0, 0.8
 """Strokes of the strongest hit drawn and of hits near zero, pixels."""

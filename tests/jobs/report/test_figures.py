@@ -18,6 +18,7 @@ from tests.jobs.report.small_world import CODES, MATERIAL, SCRIPT, SEEDS, YEARS,
 
 SUMS = 1e-12
 """Sums of some ten numbers about 1, added in another order."""
+PATHS = "{http://www.w3.org/2000/svg}path"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -154,6 +155,18 @@ def test_a_logarithmic_axis_is_labelled_at_one_two_and_five_within_the_values():
     tree = ElementTree.fromstring(lines(data, y="value", title="Value", log=True))
     texts = {text.text for text in tree.iter("{http://www.w3.org/2000/svg}text")}
     assert texts == {"2", "5", "10", "2007", "2008", "Value"}
+
+
+def test_a_year_without_a_value_is_a_gap_in_the_line():
+    whole = pd.DataFrame({"year": range(2007, 2013), "series": "a", "value": range(6)})
+
+    def pieces(data):
+        tree = ElementTree.fromstring(lines(data, y="value", title="Value"))
+        drawn = [p for p in tree.iter(PATHS) if p.get("stroke-width") == "1.8"]
+        return sum(path.attrib["d"].count("M") for path in drawn)
+
+    assert pieces(whole) == 1
+    assert pieces(whole[whole["year"] != 2009]) == 2
 
 
 def test_the_number_of_a_cluster_gives_way_to_a_name():

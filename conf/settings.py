@@ -304,7 +304,7 @@ class Network(Section):
 
 
 class Countries(Section):
-    """How indicators become contributions, strengths and profiles of countries."""
+    """How indicators become contributions, profiles, clusters and growth of countries."""
 
     contribution_floor: float = Field(
         0.001, ge=0, description="contributions below it are summed into supplier 0"
@@ -314,6 +314,27 @@ class Countries(Section):
     )
     absent_rca: Literal["zero", "skip"] = Field(
         "zero", description="RCA of a product not traded in a year with exports: 0, or left out"
+    )
+    profile_columns: Literal["16", "40"] = Field(
+        "16", description="columns of a profile that is clustered: 16, or all by tier, 40"
+    )
+    clusters_without_inputs: Literal["drop", "copy", "mean"] = Field(
+        "drop", description="profile without input products: not clustered, as all, or the mean"
+    )
+    log_influence: bool = Field(
+        False, description="cluster by log(1 + influence) instead of influence, which is skewed"
+    )
+    cluster_repeats: int = Field(
+        2,
+        ge=0,
+        le=100,
+        description="seeds for each of 15, 30, 50 neighbours behind stability; 0 = one run only",
+    )
+    growth_baseline: Years = Field(
+        (), description="years growth is measured from; default 2008-2011, or the first loaded"
+    )
+    growth_target: Years = Field(
+        (), description="years growth is measured to; default 2020-2023, or the last loaded"
     )
 
 

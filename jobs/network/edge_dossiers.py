@@ -7,7 +7,7 @@ Reads   candidates, responses, matches, votes, links, edges, removed_edges, indi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import functions as F
+from rich.markup import escape
 from rich.table import Table as Printed
 
 from conf.problem import Problem, nearest
 from conf.settings import Settings, materials_available
 from jobs.indicators.years import of_years
 from jobs.network.chosen import ProductList, product_list
+from jobs.network.known_steps import NetworkRows
 from jobs.network.links import VALUES, LoadedTrade, loaded_trade
 from jobs.network.verdicts import near_products
 from jobs.network.votes import lines_of, matched_by
@@ -121,10 +123,11 @@ class Dossier:
 
 @dataclass
 class Evidence:
-    """The tables behind dossiers, each read when it is first needed."""
+    """The tables behind dossiers, each read once, when it is first needed."""
 
     warehouse: Warehouse
     settings: Settings
+    _read: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
 
     @cached_property
     def products(self) -> ProductList:
@@ -156,7 +159,31 @@ class Evidence:
 
     def of_material(self, table: Table, material: str) -> pd.DataFrame:
         """Return the rows of a material."""
-        return self.warehouse.read(table).where(F.col("material") == material).toPandas()
+        key = (table.name, material)
+        if key not in self._read:
+            rows = self.warehouse.read(table).where(F.col("material") == material)
+            self._read[key] = rows.toPandas()
+        return self._read[key]
+
+    def decided(self, material: str) -> pd.DataFrame:
+        """Return the links of a material by the test that decides."""
+        links = self.of_material(LINKS, material)
+        return links[links["test"] == self.settings.network.link_mode]
+
+    @cached_property
+    def matches(self) -> pd.DataFrame:
+        """What each line was matched to, of every material."""
+        return self.warehouse.read(MATCHES).toPandas()
+
+    def rows_of_network(self, material: str) -> NetworkRows:
+        """Return what known steps of a material are held against."""
+        votes = self.of_material(VOTES, material)
+        return NetworkRows(
+            edges=self.of_material(EDGES, material),
+            removed=self.of_material(REMOVED_EDGES, material),
+            decided=self.decided(material),
+            votes=votes[votes["matcher"] == self.settings.network.matcher],
+        )
 
     def null(self, product: str) -> Floats:
         """Return the enumerated null of an input, empty where it cannot be tested."""
@@ -230,12 +257,10 @@ def _sentences(
     evidence: Evidence, material: str, candidates: pd.DataFrame
 ) -> dict[tuple[str, str], list[Sentence]]:
     """Return for each pair the lines that named its output, the most frequent first."""
-    answers = evidence.warehouse.read(RESPONSES).where(F.col("material") == material)
-    answers = answers.where(F.col("input").isin(*candidates["input"].unique())).toPandas()
-    lines = lines_of(answers)
+    answers = evidence.of_material(RESPONSES, material)
+    lines = lines_of(answers[answers["input"].isin(candidates["input"])])
     counted = lines.groupby(["input", "line"])["replicate"].nunique().rename("answers")
-    matches = evidence.warehouse.read(MATCHES).toPandas()
-    matches = matches[matches["line"].isin(set(lines["line"]))]
+    matches = evidence.matches[evidence.matches["line"].isin(set(lines["line"]))]
     matcher = candidates["matcher"].iloc[0]
     named = counted.reset_index().merge(matched_by(matcher, matches), on="line")
     by_other = evidence.settings.network.compared_matcher
@@ -324,17 +349,18 @@ def _absent(
 
 
 def _print(one: Dossier) -> None:
-    say(f"\n{one.material}: {one.input} {one.descriptions[0]}")
-    say(f"  -> {one.output} {one.descriptions[1]}")
+    source, target, reason = map(_plain, (*one.descriptions, one.decided["reason"]))
+    say(f"\n{one.material}: {one.input} {source}")
+    say(f"  -> {one.output} {target}")
     say(
         f"  {one.status}; {one.votes} of {one.replicates} answers name it, matched by {one.matcher}"
     )
-    say(f"  {one.decided['reason']}")
+    say(f"  {reason}")
     heads = ("line", "answers", "matched by", "similarity", "by the other matcher")
     lines = _printed("Lines that name it", heads)
     for sentence in one.sentences:
         lines.add_row(
-            _plain(sentence.line),
+            _cell(sentence.line),
             str(sentence.answers),
             sentence.method,
             "" if sentence.similarity is None else f"{sentence.similarity:.2f}",
@@ -356,7 +382,7 @@ def _print(one: Dossier) -> None:
         table = _printed(title, ("country", "million USD a year", "share"))
         for trader in traders:
             table.add_row(
-                _plain(trader.country), f"{trader.value_kusd / 1000:,.1f}", f"{trader.share:.1%}"
+                _cell(trader.country), f"{trader.value_kusd / 1000:,.1f}", f"{trader.share:.1%}"
             )
         CONSOLE.print(table)
 
@@ -385,9 +411,14 @@ def _print_null(one: Dossier) -> None:
 def _printed(title: str, columns: Sequence[str]) -> Printed:
     table = Printed(title=title, title_justify="left")
     for n, name in enumerate(columns):
-        table.add_column(name, justify="left" if n == 0 else "right")
+        table.add_column(name, justify="left" if n == 0 else "right", overflow="fold")
     return table
 
 
 def _plain(text: str) -> str:
-    return text.replace("[", r"\[")  # rich reads brackets as markup
+    """Return a text without what steers a terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def _cell(text: str) -> str:
+    return escape(_plain(text))  # rich reads brackets in tables as markup

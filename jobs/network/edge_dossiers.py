@@ -300,7 +300,7 @@ def print_edge(settings: Settings, words: Sequence[str]) -> None:
         raise Problem("edge takes INPUT OUTPUT, two HS codes; see ./spark-submit.sh edge --help.")
     evidence = Evidence(start("edge", settings.warehouse), settings)
     for found in edge(evidence, words[0], words[1]):
-        _print(found)
+        print_dossier(found)
 
 
 def edge(evidence: Evidence, source: str, target: str) -> list[Dossier]:
@@ -348,7 +348,8 @@ def _absent(
         yield f"  {source} is the input of no candidate; see the table frontier."
 
 
-def _print(one: Dossier) -> None:
+def print_dossier(one: Dossier) -> None:
+    """Print a dossier; what others wrote in it cannot steer the terminal."""
     source, target, reason = map(_plain, (*one.descriptions, one.decided["reason"]))
     say(f"\n{one.material}: {one.input} {source}")
     say(f"  -> {one.output} {target}")

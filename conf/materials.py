@@ -10,7 +10,8 @@ from conf.settings import CONF
 
 DEPTH, VOTES = 4, 5
 """Klimek et al. (2025) have tiers 0 to 4; how many votes they require is not printed."""
-KEYS = ("name", "notes", "depth", "votes", "seeds")
+KEYS = ("name", "notes", "depth", "votes", "seeds", "steps")
+STEP_KEYS = ("name", "inputs", "outputs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,20 @@ class Seed:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the chain that is known to exist: any of `inputs` goes into any of `outputs`."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Material:
     """A material: its key (file name), its name, its seeds, and what HS6 cannot tell apart.
 
-    depth: last tier of its network. votes: answers of ten that must name a product.
+    depth: last tier of its network. votes: answers of ten that must name a product. steps: known
+    ones, which its network is held against.
     """
 
     key: str
@@ -35,6 +46,7 @@ class Material:
     notes: tuple[str, ...]
     depth: int = DEPTH
     votes: int = VOTES
+    steps: tuple[Step, ...] = ()
 
     def seeds_in(self, nomenclature: str) -> tuple[Seed, ...]:
         """Return the seeds that exist in an HS revision."""
@@ -52,6 +64,12 @@ def material(key: str) -> Material:
     faults += [f"{word} is missing" for word in ("name", "seeds") if not content.get(word)]
     seeds = content.get("seeds", {})
     faults += [f"seeds.{code}: no reason is given" for code in seeds if "reason" not in seeds[code]]
+    steps = content.get("steps", ())
+    faults += [
+        f"steps, number {n}: expected {', '.join(STEP_KEYS)}, found {', '.join(step) or 'nothing'}"
+        for n, step in enumerate(steps, 1)
+        if set(step) != set(STEP_KEYS) or not all(step.values())
+    ]
     faults += [
         f"{word} is {content[word]!r}; expected a whole number from 1 to 10"
         for word in ("depth", "votes")
@@ -69,4 +87,7 @@ def material(key: str) -> Material:
         notes=tuple(content.get("notes", ())),
         depth=content.get("depth", DEPTH),
         votes=content.get("votes", VOTES),
+        steps=tuple(
+            Step(step["name"], tuple(step["inputs"]), tuple(step["outputs"])) for step in steps
+        ),
     )

@@ -107,6 +107,26 @@ def _known_materials(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+EMBEDDING, FOLDER = "embedding:", "sentence-transformers"
+"""Embeddings by an endpoint, with the model's name after it, and by a folder with a model."""
+EMBEDDINGS = ("tfidf", FOLDER)
+MATCHERS = ("pick", "neighbours", *EMBEDDINGS)
+
+
+def _one_of(*valid: str) -> AfterValidator:
+    """Return the check that a name is one of `valid` or an embedding by an endpoint."""
+
+    def known(name: str) -> str:
+        if name in valid or (name.startswith(EMBEDDING) and name != EMBEDDING):
+            return name
+        hint = nearest(name, [*valid, EMBEDDING])
+        raise ValueError(
+            f"found {_short(name)}{hint}; expected {', '.join(valid)} or {EMBEDDING}MODEL"
+        )
+
+    return AfterValidator(known)
+
+
 Years = Annotated[tuple[int, ...], BeforeValidator(_parse_years)]
 HsCodes = Annotated[tuple[str, ...], BeforeValidator(_parse_names), AfterValidator(_digits)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_parse_names)]
@@ -222,11 +242,22 @@ class Network(Section):
         "folder with recordings of your own, responses_*.jsonl and picks_*.csv", default=None
     )
     prompt_version: str = Field("v1", description="version of the question whose answers count")
-    matcher: Literal["pick", "neighbours", "tfidf"] = Field(
-        "pick", description="how lines of answers become products (pick: neighbours where none is)"
+    picks: Literal["recorded", "live", "batch"] = Field(
+        "recorded", description="who picks products of lines that no recording has: as for answers"
     )
-    compared_matcher: Literal["pick", "neighbours", "tfidf", "none"] = Field(
-        "tfidf", description="second matcher whose votes are kept beside"
+    matcher: Annotated[str, _one_of(*MATCHERS)] = Field(
+        "pick",
+        description="how lines become products: pick (neighbours where none is), neighbours, tfidf,"
+        " embedding:MODEL (endpoint) or sentence-transformers",
+    )
+    compared_matcher: Annotated[str, _one_of(*MATCHERS, "none")] = Field(
+        "tfidf", description="second matcher, or none, whose votes are kept beside"
+    )
+    neighbours_embedding: Annotated[str, _one_of(*EMBEDDINGS)] = Field(
+        "tfidf", description="embedding by which neighbours are near: tfidf or as for the matcher"
+    )
+    embedding_folder: str | None = _place(
+        "folder of a sentence-transformers model, for that embedding", default=None
     )
     votes: int | None = Field(
         None, ge=1, description="answers of ten that must name a product; default the material's, 5"
@@ -254,6 +285,10 @@ class Network(Section):
     link_years: bool = Field(
         False, description="test each year by itself too, for the share of years that confirm"
     )
+    verdicts: str | None = _place(
+        "CSV material,input,output,verdict(accept or reject),reason[,by,date]: before any test",
+        default=None,
+    )
     all_pairs: bool = Field(
         False, description="also test every pair of products loaded, as material 'all' in links"
     )
@@ -269,7 +304,7 @@ class Network(Section):
 
 
 class Countries(Section):
-    """How indicators become contributions, strengths and profiles of countries."""
+    """How indicators become contributions, profiles, clusters and growth of countries."""
 
     contribution_floor: float = Field(
         0.001, ge=0, description="contributions below it are summed into supplier 0"
@@ -279,6 +314,27 @@ class Countries(Section):
     )
     absent_rca: Literal["zero", "skip"] = Field(
         "zero", description="RCA of a product not traded in a year with exports: 0, or left out"
+    )
+    profile_columns: Literal["16", "40"] = Field(
+        "16", description="columns of a profile that is clustered: 16, or all by tier, 40"
+    )
+    clusters_without_inputs: Literal["drop", "copy", "mean"] = Field(
+        "drop", description="profile without input products: not clustered, as all, or the mean"
+    )
+    log_influence: bool = Field(
+        False, description="cluster by log(1 + influence) instead of influence, which is skewed"
+    )
+    cluster_repeats: int = Field(
+        2,
+        ge=0,
+        le=100,
+        description="seeds for each of 15, 30, 50 neighbours behind stability; 0 = one run only",
+    )
+    growth_baseline: Years = Field(
+        (), description="years growth is measured from; default 2008-2011, or the first loaded"
+    )
+    growth_target: Years = Field(
+        (), description="years growth is measured to; default 2020-2023, or the last loaded"
     )
 
 

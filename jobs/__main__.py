@@ -151,15 +151,21 @@ def generate(settings: Settings, words: Sequence[str]) -> None:
     print(f"A synthetic world lies in {words[0]}; for use: --baci {words[0]}")
 
 
+def edge(settings: Settings, words: Sequence[str]) -> None:
+    """Print what speaks for an edge of a production network."""
+    from jobs.network.edge_dossiers import print_edge
+
+    print_edge(settings, words)
+
+
 def record(settings: Settings, words: Sequence[str]) -> None:
-    """Make a recording of the answers that the warehouse asked for."""
-    from jobs.network.live import Saved
-    from jobs.network.questions import record
-    from jobs.network.recordings import SAVED
+    """Make a recording of the answers and picks that the warehouse asked for."""
+    from jobs.network.questions import record_all
 
     target = Path(words[0] if words else "responses_recorded.jsonl")
-    count = record(settings, Saved(Path(settings.warehouse) / SAVED), target)
-    print(f"{count:,} answers in {target}; for use: --recordings {target.parent}")
+    for path, count in record_all(settings, Path(settings.warehouse), target).items():
+        print(f"{count:,} {'picks' if path.suffix == '.csv' else 'answers'} in {path}")
+    print(f"For use: --recordings {target.parent}")
 
 
 def commands() -> dict[str, Command]:
@@ -184,8 +190,9 @@ def commands() -> dict[str, Command]:
         Command(
             "generate", "a synthetic world in BACI's file format, truth known", "FOLDER", generate
         ),
+        Command("edge", "what speaks for an edge of a network, and what not", "INPUT OUTPUT", edge),
         Command("package", "build what a cluster needs", "[FOLDER]", package),
-        Command("record", "make a recording of answers asked live or in a batch", "[FILE]", record),
+        Command("record", "make a recording of answers and picks asked for", "[FILE]", record),
         Command(
             "bench",
             "speed and memory beside peers",

@@ -476,12 +476,13 @@ MATCHES = Table(
     columns_ddl="""
         line string not null 'distinct line of the answers: lower case, without punctuation'
         nomenclature string not null 'HS revision of the product'
-        method string not null 'pick, neighbours or tfidf'
+        method string not null 'pick, neighbours, tfidf, embedding:MODEL or sentence-transformers'
         product string 'HS code; null = nothing fits'
         second string 'other product of a line that names two kinds of goods (pick); null = one'
         similarity double 'cosine with the closest text of the product, 0 to 1; null for picks'
         runner_up string 'second best product; null = none, and for picks'
-        margin double 'by how much the best beats it: cosine (tfidf), share of votes (neighbours); null for picks'
+        margin double 'by how much the best beats it: cosine, or share of votes (neighbours); null for picks'
+        source string 'of a pick: recorded, live or batch; null for other methods'
     """,
     key=("line", "nomenclature", "method"),
     checks={
@@ -494,7 +495,7 @@ VOTES = Table(
     comment="How many answers name an output of an input, for every input that was answered.",
     columns_ddl="""
         material string not null 'file name in conf/materials'
-        matcher string not null 'pick (neighbours where no pick is), neighbours or tfidf'
+        matcher string not null 'method of matches; pick: neighbours where no pick is'
         input string not null 'HS code'
         output string not null 'HS code'
         votes int not null 'answers that name the output'
@@ -552,7 +553,8 @@ LINKS = Table(
         q_value double 'smallest false discovery rate over the tested pairs of the material; null = untested'
         n_countries int not null 'importers of the input or exporters of the output, the fewer; 0 = not loaded'
         share_of_years double 'share of single years with p up to the limit; null unless asked for or untested'
-        kept boolean not null 'true if the pair stays by this test'
+        verdict string 'accept or reject, where a person gave one (tests paper and robust); null = none'
+        kept boolean not null 'true if the pair stays: by the verdict, else by this test'
         reason string not null 'what was done with it and why'
     """,
     key=("material", "input", "output", "test"),
@@ -572,8 +574,9 @@ EDGES = Table(
         input string not null 'HS code'
         output string not null 'HS code; in the same tier or the next'
         votes int not null 'answers that name the output'
-        tested boolean not null 'true if trade confirmed it, false if its trade is not loaded'
+        tested boolean not null 'false if its trade is not loaded; true if trade confirmed it or, where verdict is accept, refused it'
         z double 'how far its correlation stands out of the null; null = untested'
+        verdict string 'accept, where a person said so; null = none'
     """,
     key=("material", "input", "output"),
     partition_by=("material",),
@@ -754,6 +757,137 @@ PROFILES_WIDE = Table(
     """,
     key=("material", "country", "year"),
     partition_by=("material",),
+)
+
+CLUSTERS = Table(
+    name="clusters",
+    comment="Where the profile of each country and region lies in each year, and in which cluster.",
+    columns_ddl="""
+        material string not null 'file name in conf/materials'
+        country smallint not null 'country code of BACI; negative = region'
+        region string 'name of the region, such as EU27_2020; null for a country'
+        year int not null 'calendar year'
+        x double 'UMAP coordinate of the default run, no unit; null = see reason'
+        y double 'UMAP coordinate of the default run, no unit; null = see reason'
+        cluster int '0 = background of DBM (outlier), 1, 2, ... = its clusters; null = see reason'
+        filled_features int not null 'columns of this profile without a value, filled with their mean of the year'
+        features int not null 'columns of the profiles that entered the embedding'
+        reason string 'why the profile was not clustered; null = it was'
+    """,
+    key=("material", "country", "year"),
+    partition_by=("material",),
+    checks={
+        "label_is_not_negative": "cluster is null or cluster >= 0",
+        "a_null_has_a_reason": "(cluster is null) = (reason is not null)",
+    },
+)
+
+COUNTRY_CLUSTERS = Table(
+    name="country_clusters",
+    comment="The cluster of each country and region over the years, and how firmly it is in it.",
+    columns_ddl="""
+        material string not null 'file name in conf/materials'
+        country smallint not null 'country code of BACI; negative = region'
+        region string 'name of the region, such as EU27_2020; null for a country'
+        cluster int 'most frequent label over the years, a tie goes to the latest; 0 = background; null = see reason'
+        share_of_years double 'share of n_years with this label, 0 to 1; null = see reason'
+        n_years int not null 'years in which the country was clustered'
+        stability double 'share of the other runs (seeds, neighbours) with this label after aligning, 0 to 1; null without other runs'
+        consensus int 'most frequent label of all aligned runs; null = see reason'
+        runs int not null 'runs behind consensus, the default run included'
+        hdbscan int 'label by HDBSCAN on the same coordinates, aligned, over the years; 0 = noise; null = see reason'
+        kmeans int 'label by k-means on the same coordinates, aligned, over the years; null = see reason'
+        reason string 'why there is no cluster; null = there is one'
+    """,
+    key=("material", "country"),
+    partition_by=("material",),
+    checks={
+        "shares_are_shares": "(share_of_years is null or (share_of_years > 0 and share_of_years <= 1))"
+        " and (stability is null or (stability >= 0 and stability <= 1))",
+        "a_null_has_a_reason": "(cluster is null) = (reason is not null)",
+    },
+)
+
+CLUSTER_AGREEMENT = Table(
+    name="cluster_agreement",
+    comment="How far two clusterings agree, whatever their labels are called.",
+    columns_ddl="""
+        material string not null 'file name in conf/materials'
+        unit string not null 'what is labelled: country_year, or country (most frequent label over the years)'
+        run_a string not null 'clustering, such as umap15 seed1 dbm, hdbscan, kmeans, consensus'
+        run_b string not null 'the other clustering; each pair stands once'
+        adjusted_rand double 'adjusted Rand index: 1 = the same groups, about 0 = as by chance; null = fewer than two labelled'
+        n int not null 'countries or country-years that both label'
+        clusters_a int not null 'clusters of run_a, background not counted'
+        clusters_b int not null 'clusters of run_b, background not counted'
+        background_share_a double 'share of n in the background of run_a, 0 to 1'
+        background_share_b double 'share of n in the background of run_b, 0 to 1'
+    """,
+    key=("material", "unit", "run_a", "run_b"),
+    partition_by=("material",),
+    checks={"index_is_at_most_one": "adjusted_rand is null or adjusted_rand <= 1.000000001"},
+)
+
+GROWTH = Table(
+    name="growth",
+    comment="Change of comparative advantage regressed on dependence: Table 1 of K25, and variants.",
+    columns_ddl="""
+        material string not null 'file name in conf/materials'
+        model string not null 'name of the variant; "ln, I1, ols" is the default'
+        term string not null 'regressor: const, rca, exposure, hhi, str, the same with _inputs, cluster_c, tier_t'
+        coefficient double not null 'change of the dependent variable per unit of the term'
+        std_error double 'standard error, by covariance; null = see note'
+        p_value double 'two-sided, by t, 0 to 1; null = see note'
+        ci_low double 'lower end of the 95 % confidence interval; null = see note'
+        ci_high double 'upper end of the 95 % confidence interval; null = see note'
+        note string 'why there is no standard error; null = there is one'
+        n int not null 'rows of the regression: country x product'
+        countries int not null 'countries among them'
+        products int not null 'products among them'
+        r2 double not null 'share of the variance explained, 0 to 1'
+        adjusted_r2 double not null 'the same less what terms explain by chance'
+        covariance string not null 'ols, country (clustered by country) or two_way (country and product)'
+        inputs string not null 'inputs: I1 = direct inputs of the product, I2 = all of the country, I3 = those by tier, none'
+        rca_form string not null 'RCA on both sides as ln, raw, log1p, asinh or ln_offset = ln(RCA + 0.01)'
+        str_form string not null 'STR with its diagonal, or less the diagonal of its own product'
+        baseline_from int not null 'first year of the baseline window'
+        baseline_to int not null 'last year of the baseline window'
+        target_from int not null 'first year of the target window, whose RCA the baseline RCA is subtracted from'
+        target_to int not null 'last year of the target window'
+        indicators_from int not null 'first year of exposure, HHI and STR: the baseline, but in placebos the target'
+        indicators_to int not null 'last year of exposure, HHI and STR'
+        kind string not null 'default, variant, window (sweep) or placebo (the change lies before the indicators)'
+        printed_coefficient double 'what Table 1 of K25 prints (rare earths), rounded there; null = not known here'
+        printed_std_error double 'the standard error printed there, rounded; null = not known here'
+        printed_note string 'what to know about the printed figure; null = nothing'
+    """,
+    key=("material", "model", "term"),
+    partition_by=("material",),
+    checks={
+        "error_is_positive": "std_error is null or std_error > 0",
+        "p_is_a_probability": "p_value is null or (p_value >= 0 and p_value <= 1)",
+        "a_null_has_a_note": "(std_error is null) = (note is not null)",
+    },
+)
+
+GROWTH_DIAGNOSTICS = Table(
+    name="growth_diagnostics",
+    comment="What a referee asks of each model of growth: rows, collinearity, influence, residuals.",
+    columns_ddl="""
+        material string not null 'file name in conf/materials'
+        model string not null 'name of the variant, as in growth'
+        kind string not null 'rows, n_by_tier, n_by_cluster, vif, influence, residual_quantile, residual_by_fitted, left_out_term or not_fitted'
+        key string not null 'rows: candidates, used, or why dropped; else the tier, cluster, term, row, quantile or tenth of the fitted values'
+        value double 'rows, n_by_...: rows; vif: >= 1; influence: Cook distance; residual_...: residual, its mean; null = see note'
+        country smallint 'country of an influential row; else null'
+        product string 'HS code of an influential row; else null'
+        fitted double 'fitted value of an influential row, mean of a tenth; else null'
+        residual double 'residual of an influential row, standard deviation in a tenth; else null'
+        note string 'explanation; null = none needed'
+    """,
+    key=("material", "model", "kind", "key"),
+    partition_by=("material",),
+    checks={"a_null_has_a_note": "value is not null or note is not null"},
 )
 
 TABLES: tuple[Table, ...] = tuple(

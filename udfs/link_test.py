@@ -216,6 +216,18 @@ def pairs(given: Profiles, inputs: ArrayLike, outputs: ArrayLike) -> LinkTests:
     return _with_z(found)
 
 
+def null_of_input(given: Profiles, source: int) -> Floats:
+    """Return the enumerated null of one input: its correlation with every testable output but it.
+
+    Shape (J,), in the order of the products; empty where the input cannot be tested.
+    """
+    if not given.inputs[source]:
+        return np.empty(0)
+    columns, position = _output_columns(given)
+    row = _correlations(given.imports[source][None, :], given.exports[columns])[0]
+    return _null(row, position[source])
+
+
 def all_pairs(
     given: Profiles, inputs: ArrayLike | None = None, *, rows: int = ROWS
 ) -> Iterator[LinkTests]:

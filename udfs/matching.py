@@ -226,10 +226,17 @@ def joined(*indexes: Index) -> Index:
     )
 
 
-def nearest(lines: Sequence[str], index: Index, embed: Embed, *, top: int = TOP) -> Matches:
+def nearest(
+    lines: Sequence[str],
+    index: Index,
+    embed: Embed,
+    *,
+    top: int = TOP,
+    neighbours: int = NEIGHBOURS,
+) -> Matches:
     """Match normalised lines to the products of the most similar texts, by cosine."""
     ranked = []
-    for texts, cosines in _neighbours(lines, index, embed, NEIGHBOURS):
+    for texts, cosines in _neighbours(lines, index, embed, neighbours):
         products, closest = _closest(index.products[texts], cosines)
         ranked.append(_Ranked(products, closest, closest))
     return _matches(ranked, top)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
@@ -10,7 +14,7 @@ from conf.regions import region_codes
 from conf.settings import Settings
 from jobs.indicators.years import of_years
 from jobs.progress import say
-from jobs.tables import TIERS
+from jobs.tables import TIERS, Table
 from jobs.warehouse import Slice, Warehouse
 from udfs.profiles import regions_of_group
 
@@ -74,6 +78,32 @@ def with_region_names(frame: DataFrame) -> DataFrame:
     """Add region: the name behind a negative country code, null for a country."""
     names = _region_names(frame.sparkSession).withColumnRenamed("code", "country")
     return frame.join(F.broadcast(names), "country", "left")
+
+
+def driver_frame(spark: SparkSession, table: Table, parts: Sequence[pd.DataFrame]) -> DataFrame:
+    """Return rows of a table that were made on the driver, with region where the table has it.
+
+    Absent columns, None and NaN become null.
+    """
+    columns = [column for column in table.columns if column.name != "region"]
+    names = [column.name for column in columns]
+    schema = ", ".join(f"{column.name} {column.type}" for column in columns)
+    rows = [
+        tuple(None if pd.isna(value) else value for value in row)
+        for each in parts
+        for row in each.reindex(columns=names).astype(object).itertuples(index=False, name=None)
+    ]
+    whole = [at for at, column in enumerate(columns) if column.type in ("int", "smallint")]
+    typed = [_with_integers(row, whole) for row in rows]
+    frame = spark.createDataFrame(typed, schema)
+    return with_region_names(frame) if len(columns) < len(table.columns) else frame
+
+
+def _with_integers(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
+    values = list(row)
+    for at in places:
+        values[at] = None if values[at] is None else int(values[at])
+    return tuple(values)
 
 
 def _region_names(spark: SparkSession) -> DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
@@ -42,14 +42,7 @@ def chosen_materials(settings: Settings) -> list[Material]:
     """Return the materials asked for, with the depth and the votes of the settings if given."""
     network = settings.network
     return [
-        Material(
-            one.key,
-            one.name,
-            one.seeds,
-            one.notes,
-            network.depth or one.depth,
-            network.votes or one.votes,
-        )
+        replace(one, depth=network.depth or one.depth, votes=network.votes or one.votes)
         for one in map(material, settings.materials)
     ]
 

@@ -2,16 +2,20 @@
 
 Reads   candidates  (material, input, output) -> votes
         indicators  (year, product, country) -> imports_kusd, exports_kusd
+        products    (nomenclature, product), to check the verdicts
 Writes  links       (material, input, output, test) -> rho, z, p_value, q_value, kept, reason
 
 Imports and exports are means over the years; a country without trade in a product counts as zero.
-With --all-pairs every pair of products loaded is tested too, as material "all".
+With --all-pairs every pair of products loaded is tested too, as material "all"; a later run without
+it leaves these rows as long as they are what it would write, and else deletes them. A person's
+verdicts (--verdicts) decide before the test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,9 +27,10 @@ from pyspark.sql.types import StructType
 from conf.problem import Problem
 from conf.settings import Network, Settings
 from jobs.indicators.years import of_years
-from jobs.network.chosen import materials_part, of_materials, rows_of
+from jobs.network.chosen import materials_part, of_materials, product_list, rows_of
+from jobs.network.verdicts import overridden, say_idle, verdict_digest, verdicts
 from jobs.progress import say
-from jobs.tables import CANDIDATES, INDICATORS, LINKS
+from jobs.tables import CANDIDATES, INDICATORS, LINKS, PRODUCTS
 from jobs.warehouse import Slice, Warehouse
 from udfs.link_blocks import (
     COLUMNS,
@@ -38,7 +43,7 @@ from udfs.link_blocks import (
 )
 from udfs.link_test import Profiles, Trade, Values, pairs, profiles, q_values, share_of_years
 
-READS = (CANDIDATES, INDICATORS)
+READS = (CANDIDATES, INDICATORS, PRODUCTS)
 WRITES = (LINKS,)
 SETTINGS = (
     "p_value",
@@ -54,6 +59,17 @@ SETTINGS = (
     "seed",
 )
 
+OF_ALL_PAIRS = (
+    "p_value",
+    "q_value",
+    "correction",
+    "min_countries",
+    "untested",
+    "link_mode",
+    "years",
+)
+"""Settings on which the test of every pair depends."""
+
 ALL = "all"
 """Stands for a material where every pair of products is tested."""
 REVERSED = "_reversed"
@@ -67,16 +83,43 @@ TESTED = "i int, j int, test string, " + ", ".join(
 
 @dataclass(frozen=True)
 class LoadedTrade:
-    """Mean yearly trade of every product loaded; rows of `trade` in the order of `products`."""
+    """Mean yearly trade of every product loaded.
+
+    Rows of `trade` are in the order of `products`, its columns in that of `countries`.
+    """
 
     products: list[str]
     trade: Trade
+    countries: Sequence[int] = ()
 
 
 def part(settings: Settings) -> Slice:
     """The materials asked for, and `all` with --all-pairs."""
     every = (ALL,) if settings.network.all_pairs else ()
     return {"material": (*materials_part(settings)["material"], *every)}
+
+
+files = verdict_digest
+
+
+def has_stale_pairs(warehouse: Warehouse) -> bool:
+    """Return whether rows of every pair lie in `links` that this run would not write so.
+
+    They depend on the trade, on the code and on the settings `OF_ALL_PAIRS`.
+    """
+    for commit in warehouse.history(LINKS):
+        written = commit.metadata
+        if ALL in written.get("slice", {}).get("material", ()):
+            chosen = written.get("settings", {})
+            return bool(chosen.get("all_pairs")) and _basis(written) != _basis(warehouse.metadata)
+    return False
+
+
+def _basis(metadata: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return of a commit's metadata what decides about the test of every pair."""
+    chosen = metadata.get("settings", {})
+    trade = metadata.get("inputs", {}).get(INDICATORS.name)
+    return (metadata.get("code"), trade, *(chosen.get(name) for name in OF_ALL_PAIRS))
 
 
 def loaded_trade(indicators: DataFrame) -> LoadedTrade:
@@ -93,7 +136,7 @@ def loaded_trade(indicators: DataFrame) -> LoadedTrade:
         side = np.zeros((len(products), len(countries)))
         side[row, column] = rows[name].to_numpy() / years
         sides.append(side)
-    return LoadedTrade(list(products), Trade(*sides))
+    return LoadedTrade(list(products), Trade(*sides), [int(code) for code in countries])
 
 
 def ready_trade(trade: Trade, *, min_countries: int) -> dict[str, Profiles]:
@@ -252,6 +295,7 @@ def every_pair(spark: SparkSession, loaded: LoadedTrade, network: Network) -> Da
         *COLUMNS,
         "q_value",
         F.lit(None).cast("double").alias("share_of_years"),
+        F.lit(None).cast("string").alias("verdict"),
         F.when(untested, F.lit(network.untested == "keep"))
         .otherwise(F.col(column) <= limit)
         .alias("kept"),
@@ -265,6 +309,7 @@ def every_pair(spark: SparkSession, loaded: LoadedTrade, network: Network) -> Da
 def run(warehouse: Warehouse, settings: Settings) -> None:
     """Test the candidates of the materials asked for, and every pair if asked to."""
     spark, network = warehouse.spark, settings.network
+    given = verdicts(settings, product_list(warehouse))
     indicators = of_years(warehouse.read(INDICATORS), settings).select(
         "year", "product", "country", "imports_kusd", "exports_kusd"
     )
@@ -272,21 +317,33 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
     candidates = of_materials(warehouse.read(CANDIDATES), settings).toPandas()
     found = results_of_pairs(spark, candidates, loaded, settings)
     rows = judged(candidates, found, set(loaded.products), network)
+    rows = overridden(rows, given, list(VALUES))
     if network.link_years and not found.empty:
         shares = shares_of_years(indicators, found, loaded, network)
         rows = rows.merge(shares, on=["test", "input", "output"], how="left")
     else:
         rows["share_of_years"] = np.nan
-    mine = rows[rows["test"] == network.link_mode]
-    for key, of_key in mine.groupby("material"):
-        untested = of_key["rho"].isna()
-        confirmed = int((of_key["kept"] & ~untested).sum())
-        say(
-            f"  {key}: {len(of_key):,} pairs, {(~untested).sum():,} tested by trade ({confirmed:,} "
-            f"confirmed), {untested.sum():,} untested for want of trade data (--untested "
-            f"{network.untested})"
-        )
-    frame = rows_of(spark, LINKS, rows)
+    say_idle(given, candidates, settings.materials)
+    _say_counts(rows[rows["test"] == network.link_mode], network)
+    frame, replaced = rows_of(spark, LINKS, rows), part(settings)
     if network.all_pairs:
         frame = frame.unionByName(every_pair(spark, loaded, network))
-    warehouse.replace(LINKS, frame, part(settings))
+    elif has_stale_pairs(warehouse):
+        replaced = {"material": (*replaced["material"], ALL)}
+        say("  The tests of every pair were of other trade, settings or code and are deleted")
+    warehouse.replace(LINKS, frame, replaced)
+
+
+def _say_counts(decided: pd.DataFrame, network: Network) -> None:
+    """Say what became of the candidates of each material by the test that decides."""
+    for key, mine in decided.groupby("material"):
+        untested = mine["rho"].isna()
+        by_person = mine["verdict"].notna()
+        confirmed = int((mine["kept"] & ~untested & ~by_person).sum())
+        counts = mine["verdict"].value_counts()
+        told = ", ".join(f"{counts[one]} {one}" for one in sorted(counts.index))
+        say(
+            f"  {key}: {len(mine):,} pairs, {(~untested).sum():,} tested by trade ({confirmed:,} "
+            f"confirmed), {untested.sum():,} untested for want of trade data (--untested "
+            f"{network.untested})" + (f"; verdicts: {told}" if told else "")
+        )

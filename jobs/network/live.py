@@ -17,15 +17,23 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import openai
+from numpy.typing import NDArray
+from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
 from conf.problem import Problem
-from jobs.network.recordings import answers_in
+from conf.settings import Settings
+from jobs.network.recordings import ANSWERS, LineForm, answers_in
 from jobs.progress import say
+
+T = TypeVar("T")
+Floats = NDArray[np.floating[Any]]
 
 KEY = "OPENAI_API_KEY"
 OPENAI = "https://api.openai.com"
@@ -36,11 +44,33 @@ LONGEST_ASKED_WAIT = 300.0
 """Seconds of a Retry-After that are waited for; longer, and the run stops and says so."""
 EVERY = 15.0
 """Seconds between lines of progress."""
+TEXTS = 128
+"""Texts in one request for vectors."""
+
+
+class Asked(Protocol):
+    """One question to be answered once."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """All that is kept of the question with its answer."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes two questions the same."""
+
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch."""
+
+    @property
+    def messages(self) -> Any:
+        """The question as chat messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question to be answered once: its key, as in `responses`, and its chat messages."""
+    """What is made from a product? Its key, as in `responses`, and its chat messages."""
 
     material: str
     input: str
@@ -50,9 +80,20 @@ class Question:
     messages: Any
 
     @property
+    def fields(self) -> Mapping[str, Any]:
+        """All that is kept of the question with its answer."""
+        names = (*ANSWERS.key, "nomenclature")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def key(self) -> tuple[str, str, int, str]:
         """What makes two questions the same."""
         return self.material, self.input, self.replicate, self.prompt_version
+
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch."""
+        return "|".join(map(str, (*self.key, self.nomenclature)))
 
 
 @dataclass
@@ -60,6 +101,7 @@ class Saved:
     """Answers on disk, a line each; safe to use from several threads, and to kill at any time."""
 
     path: Path
+    form: LineForm = ANSWERS
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self) -> list[dict[str, Any]]:
@@ -67,7 +109,11 @@ class Saved:
         if not self.path.is_file():
             return []
         text = self.path.read_text(encoding="utf-8")
-        return list(answers_in(text, str(self.path), torn_end=True))
+        return list(answers_in(text, str(self.path), torn_end=True, form=self.form))
+
+    def keys(self) -> set[tuple[Any, ...]]:
+        """Return the keys of the questions that have an answer."""
+        return {tuple(row[name] for name in self.form.key) for row in self.read()}
 
     def add(self, answer: Mapping[str, Any]) -> None:
         """Append an answer; on return it is on the disk."""
@@ -97,11 +143,34 @@ class _Again(Exception):
 
 
 @dataclass
+class Spent:
+    """Requests and tokens that a run has used; safe to use from several threads."""
+
+    requests: int = 0
+    tokens: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, most: int) -> bool:
+        """Count one more request if there may be one."""
+        with self._lock:
+            if self.requests >= most:
+                return False
+            self.requests += 1
+            return True
+
+    def count(self, tokens: int) -> None:
+        """Count tokens."""
+        with self._lock:
+            self.tokens += tokens
+
+
+@dataclass
 class Endpoint:
     """An OpenAI-compatible service, as one run uses it.
 
     max_requests: requests after which nothing more is asked, repeated ones included.
     sleep: waits between tries; replaced in tests.
+    spent: what the run has used; one for all its endpoints.
     """
 
     url: str
@@ -110,28 +179,50 @@ class Endpoint:
     max_requests: int
     timeout_s: float
     sleep: Callable[[float], object] = time.sleep
-    requests: int = 0
-    tokens: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    spent: Spent = field(default_factory=Spent)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def ask(self, questions: Iterable[Question], saved: Saved) -> int:
+    @property
+    def requests(self) -> int:
+        """Requests of the run so far."""
+        return self.spent.requests
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the run so far."""
+        return self.spent.tokens
+
+    def ask(self, questions: Iterable[Asked], saved: Saved) -> int:
         """Ask what is not saved yet, save every answer, and return how many are still open.
 
         Raises:
             Problem: the key is missing or refused, the model unknown, or a question was not
                 answered in `TRIES` requests. What was answered before is saved.
         """
-        done = {
-            (row["material"], row["input"], row["replicate"], row["prompt_version"])
-            for row in saved.read()
-        }
+        done = saved.keys()
         todo = [question for question in questions if question.key not in done]
-        if not todo:
+        work = [partial(self._answer, question=question, saved=saved) for question in todo]
+        return self._all(work, "questions answered")
+
+    def embed(self, texts: Sequence[str], keep: Callable[[Sequence[str], Floats], None]) -> int:
+        """Ask for the vectors of distinct texts, and return how many requests are still open.
+
+        keep: takes some texts and their vectors, shape (n texts, n features), as they arrive.
+
+        Raises:
+            Problem: as `ask`.
+        """
+        parts = [texts[n : n + TEXTS] for n in range(0, len(texts), TEXTS)]
+        work = [partial(self._embed, texts=part, keep=keep) for part in parts]
+        return self._all(work, f"times {TEXTS} texts have vectors")
+
+    def _all(self, work: Sequence[Callable[[openai.OpenAI], bool]], done: str) -> int:
+        """Do every piece of work, and return how many the budget left undone."""
+        if not work:
             return 0
-        left = len(todo)
+        left = len(work)
         with self._client() as client, ThreadPoolExecutor(self.concurrency) as pool:
-            futures = [pool.submit(self._answered, client, question, saved) for question in todo]
+            futures = [pool.submit(self._or_stop, client, piece) for piece in work]
             while futures:
                 finished, waiting = wait(futures, timeout=EVERY, return_when=FIRST_EXCEPTION)
                 fault = next((f.exception() for f in finished if f.exception()), None)
@@ -141,7 +232,7 @@ class Endpoint:
                 left -= sum(future.result() for future in finished)
                 futures = list(waiting)
                 say(
-                    f"  {len(todo) - left:,} of {len(todo):,} questions answered, "
+                    f"  {len(work) - left:,} of {len(work):,} {done}, "
                     f"{self.requests:,} of at most {self.max_requests:,} requests, "
                     f"{self.tokens:,} tokens"
                 )
@@ -150,62 +241,66 @@ class Endpoint:
     def _client(self) -> openai.OpenAI:
         key = os.environ.get(KEY)
         if not key and self.url.startswith(OPENAI):
-            raise Problem(f"--answers live needs the key of the service in {KEY} (environment).")
+            raise Problem(f"{self.url} needs the key of the service in {KEY} (environment).")
         return openai.OpenAI(
             api_key=key or "none", base_url=self.url, max_retries=0, timeout=self.timeout_s
         )
 
-    def _answered(self, client: openai.OpenAI, question: Question, saved: Saved) -> bool:
-        """Ask one question; a fault that stays lets no other thread ask another."""
+    def _or_stop(self, client: openai.OpenAI, piece: Callable[[openai.OpenAI], bool]) -> bool:
+        """Do one piece of work; a fault that stays lets no other thread begin another."""
         try:
-            return self._one(client, question, saved)
+            return piece(client)
         except BaseException:
             self._stop.set()
             raise
 
-    def _one(self, client: openai.OpenAI, question: Question, saved: Saved) -> bool:
-        """Ask one question until it is answered; False where the budget or a fault ended it."""
+    def _answer(self, client: openai.OpenAI, *, question: Asked, saved: Saved) -> bool:
+        """Ask one question; False where the budget or another's fault ended it."""
+        what = ", ".join(map(str, question.key[:2]))
+        reply = self._patiently(partial(self._completion, client, question.messages), what)
+        if reply is None:
+            return False
+        model, text = reply
+        asked_at = datetime.now(UTC).isoformat(timespec="seconds")
+        answer = {"model": model, "text": text, "asked_at": asked_at, "source": "live"}
+        saved.add({**question.fields, **answer})
+        return True
+
+    def _embed(
+        self,
+        client: openai.OpenAI,
+        *,
+        texts: Sequence[str],
+        keep: Callable[[Sequence[str], Floats], None],
+    ) -> bool:
+        """Ask for the vectors of some texts; False where the budget or another's fault ended it."""
+        vectors = self._patiently(partial(self._vectors, client, texts), f"{len(texts)} texts")
+        if vectors is None:
+            return False
+        keep(texts, vectors)
+        return True
+
+    def _patiently(self, request: Callable[[], T], what: str) -> T | None:
+        """Request until there is an answer; None where the budget or a fault ended it."""
         for attempt in range(1, TRIES + 1):
-            if not self._may_ask():
-                return False
+            if self._stop.is_set() or not self.spent.take(self.max_requests):
+                return None
             try:
-                model, text = self._request(client, question)
+                return self._request(request)
             except _Again as fault:
                 if attempt == TRIES:
                     raise Problem(
-                        f"{question.material}, {question.input}: no answer in {TRIES} tries; the "
-                        f"last fault: {fault}. Run the same command again to go on."
+                        f"{what}: no answer in {TRIES} tries; the last fault: {fault}. "
+                        "Run the same command again to go on."
                     ) from None
                 backoff = min(2.0 ** (attempt - 1), LONGEST_WAIT) * random.uniform(0.5, 1.0)
                 self.sleep(backoff if fault.wait is None else fault.wait)
-                continue
-            saved.add(
-                {
-                    "material": question.material,
-                    "input": question.input,
-                    "replicate": question.replicate,
-                    "prompt_version": question.prompt_version,
-                    "model": model,
-                    "nomenclature": question.nomenclature,
-                    "text": text,
-                    "asked_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                    "source": "live",
-                }
-            )
-            return True
-        return False
+        return None
 
-    def _may_ask(self) -> bool:
-        with self._lock:
-            if self._stop.is_set() or self.requests >= self.max_requests:
-                return False
-            self.requests += 1
-            return True
-
-    def _request(self, client: openai.OpenAI, question: Question) -> tuple[str, str]:
-        """Return model and text of the answer to one request."""
+    def _request(self, request: Callable[[], T]) -> T:
+        """Return the answer to one request, or raise what kind of fault it met."""
         try:
-            found = client.chat.completions.create(model=self.model, messages=question.messages)
+            return request()
         except openai.APITimeoutError:
             raise _Again(f"no answer within {self.timeout_s:g} s") from None
         except openai.APIConnectionError:
@@ -214,22 +309,83 @@ class Endpoint:
             raise _of_status(error, self) from None
         except (openai.APIError, ValueError):
             raise _Again("the answer is not JSON") from None
-        return self._checked(found)
 
-    def _checked(self, found: Any) -> tuple[str, str]:
+    def _completion(self, client: openai.OpenAI, messages: Any) -> tuple[str, str]:
+        """Return model and text of a chat completion."""
+        found: Any = client.chat.completions.create(model=self.model, messages=messages)
         if not isinstance(found, ChatCompletion):
             raise _Again("the answer is not a chat completion")
         if not found.choices:
             raise _Again("the answer has no choices")
         model, text = completion(found.model_dump())
+        self._check_model(model)
+        self.spent.count(found.usage.total_tokens if found.usage else 0)
+        return model, text
+
+    def _vectors(self, client: openai.OpenAI, texts: Sequence[str]) -> Floats:
+        """Return the vectors of texts, in their order."""
+        found: Any = client.embeddings.create(
+            model=self.model, input=list(texts), encoding_format="float"
+        )
+        if not isinstance(found, CreateEmbeddingResponse):
+            raise _Again("the answer is not a list of embeddings")
+        vectors = embedded([(one.index, one.embedding) for one in found.data or []], len(texts))
+        self._check_model(found.model or "")
+        self.spent.count(found.usage.total_tokens if found.usage else 0)
+        return vectors
+
+    def _check_model(self, model: str) -> None:
         if not is_of_model(model, self.model):
             raise Problem(
-                f"--model: the endpoint answered with {model!r}, asked for {self.model!r}; "
-                "its answers are not kept. Name the model it has."
+                f"The endpoint answered with {model!r}, asked for {self.model!r}; its answers are "
+                "not kept. Name the model it has (--model, or after embedding:)."
             )
-        with self._lock:
-            self.tokens += found.usage.total_tokens if found.usage else 0
-        return model, text
+
+
+def embedded(rows: Sequence[tuple[int, Sequence[float]]], texts: int) -> Floats:
+    """Return the vectors of an answer by place, shape (texts, n features), or raise its fault."""
+    if sorted(place for place, _ in rows) != list(range(texts)):
+        raise _Again(f"the answer has {len(rows)} vectors for {texts} texts")
+    by_place = [vector for _, vector in sorted(rows, key=lambda row: row[0])]
+    if len({len(vector) for vector in by_place}) != 1:
+        raise _Again("the vectors differ in length")
+    vectors = np.array(by_place, np.float32)
+    if not vectors.size or not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
+        raise _Again("a vector is empty, zero or not finite")
+    return vectors
+
+
+_latest: tuple[Settings, Spent] | None = None
+
+
+def endpoint_of(settings: Settings, model: str | None = None) -> Endpoint:
+    """Return the endpoint of the settings; all that is asked in a run counts into one budget.
+
+    A run is known by its settings, the object itself.
+    """
+    global _latest
+    if _latest is None or _latest[0] is not settings:
+        _latest = settings, Spent()
+    network = settings.network
+    return Endpoint(
+        network.endpoint,
+        model or network.model,
+        network.concurrency,
+        network.max_requests,
+        network.timeout_s,
+        spent=_latest[1],
+    )
+
+
+def used_up(settings: Settings, left: str, instead: str) -> Problem:
+    """Return the error that ends a run whose budget is spent; another may follow it."""
+    global _latest
+    _latest = None
+    return Problem(
+        f"--max-requests {settings.network.max_requests} is used up with {left} open; what was "
+        f"answered is saved. Run the same command again to go on, or use {instead} to go on with "
+        "what there is."
+    )
 
 
 def completion(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -264,7 +420,7 @@ def _of_status(error: openai.APIStatusError, endpoint: Endpoint) -> Exception:
     if status == 404:
         return Problem(
             f"The endpoint has no model {endpoint.model!r}, or its address is wrong (status 404); "
-            "check --model and --endpoint."
+            "check --endpoint and the model's name (--model, or after embedding:)."
         )
     return Problem(f"The endpoint refused the question (status {status}).")
 
@@ -284,12 +440,31 @@ def _retry_after(value: str | None) -> float | None:
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
-def batch_lines(questions: Sequence[Question], model: str) -> str:
+def needs_local_disk(settings: Settings, what: str) -> Problem:
+    """Return the error for asking into a warehouse where answers cannot be saved as they come."""
+    return Problem(
+        f"{what} needs a warehouse on a local disk, where answers are saved as they arrive; "
+        f"{settings.warehouse} is not. Ask into a local warehouse, make a recording with `record`, "
+        "give it with --recordings."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of a batch: the name of its question, model, text, and when (ISO 8601)."""
+
+    custom_id: str
+    model: str
+    text: str
+    asked_at: str | None
+
+
+def batch_lines(questions: Sequence[Asked], model: str) -> str:
     """Return the questions as JSON lines of the batch interface."""
     return "".join(
         json.dumps(
             {
-                "custom_id": "|".join(map(str, (*one.key, one.nomenclature))),
+                "custom_id": one.custom_id,
                 "method": "POST",
                 "url": "/v1/chat/completions",
                 "body": {"model": model, "messages": one.messages},
@@ -301,18 +476,27 @@ def batch_lines(questions: Sequence[Question], model: str) -> str:
     )
 
 
-def batch_answers(text: str, where: str, model: str) -> tuple[list[dict[str, Any]], int]:
+def write_batch(questions: Sequence[Asked], model: str, target: Path) -> None:
+    """Write the questions of a batch; the file appears whole, or is not there without questions."""
+    if not questions:
+        target.unlink(missing_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial_file = target.with_suffix(".partial")
+    partial_file.write_text(batch_lines(questions, model), encoding="utf-8")
+    partial_file.replace(target)
+
+
+def batch_replies(text: str, where: str, model: str) -> tuple[list[Reply], int]:
     """Return the answers in JSON lines of a batch's output, and how many lines have none."""
-    answers, failed = [], 0
+    replies, failed = [], 0
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             row = json.loads(line)
-            key, product, replicate, version, nomenclature = row["custom_id"].split("|")
+            name = str(row["custom_id"])
             body = (row.get("response") or {}).get("body") or {}
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise Problem(
-                f"{where}, line {number}: not a line of a batch of this pipeline: {line[:60]!r}."
-            ) from None
+            raise _no_batch_line(where, number, line) from None
         try:
             found, said = completion(body)
         except _Again:
@@ -321,17 +505,34 @@ def batch_answers(text: str, where: str, model: str) -> tuple[list[dict[str, Any
         if not is_of_model(found, model):
             raise Problem(f"{where}, line {number}: answered by {found!r}, asked for {model!r}.")
         created = body.get("created")
+        asked_at = datetime.fromtimestamp(created, UTC).isoformat() if created else None
+        replies.append(Reply(name, found, said, asked_at))
+    return replies, failed
+
+
+def batch_answers(text: str, where: str, model: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the answers to a batch of `Question`s, and how many lines have none."""
+    answers = []
+    replies, failed = batch_replies(text, where, model)
+    for number, reply in enumerate(replies, start=1):
+        try:
+            key, product, replicate, version, nomenclature = reply.custom_id.split("|")
+            question = Question(key, product, int(replicate), version, nomenclature, None)
+        except ValueError:
+            raise _no_batch_line(where, number, reply.custom_id) from None
         answers.append(
             {
-                "material": key,
-                "input": product,
-                "replicate": int(replicate),
-                "prompt_version": version,
-                "model": found,
-                "nomenclature": nomenclature,
-                "text": said,
-                "asked_at": datetime.fromtimestamp(created, UTC).isoformat() if created else None,
+                **question.fields,
+                "model": reply.model,
+                "text": reply.text,
+                "asked_at": reply.asked_at,
                 "source": "batch",
             }
         )
     return answers, failed
+
+
+def _no_batch_line(where: str, number: int, line: str) -> Problem:
+    return Problem(
+        f"{where}, line {number}: not a line of a batch of this pipeline: {line[:60]!r}."
+    )

@@ -28,6 +28,7 @@ from jobs.network.chosen import (
 )
 from jobs.network.recordings import material_digests
 from jobs.network.tiers import network_of
+from jobs.network.verdicts import ACCEPT, REJECT
 from jobs.tables import CANDIDATES, LINKS, NETWORK_VARIANTS, PRODUCTS, TIERS, VOTES
 from jobs.warehouse import Warehouse
 from udfs.chain import walk
@@ -49,7 +50,7 @@ def variants(
 ) -> Iterator[tuple[str, Mapping[str, int]]]:
     """Yield the tiers of a material's network with one thing changed, and what was changed.
 
-    links: input, output, test, z, rho, kept, votes. votes: matcher, input, output, votes.
+    links: input, output, test, z, rho, kept, verdict, votes. votes: matcher, input, output, votes.
     """
     mine = links[links["test"] == network.link_mode]
     tested = mine["rho"].notna()
@@ -61,9 +62,11 @@ def variants(
     by_other = links[(links["test"] == other) & links["kept"]]
     yield f"{other} mode", network_of(one, by_other, seeds).tiers
     if network.untested == "keep":
-        yield "untested links dropped", network_of(one, mine[mine["kept"] & tested], seeds).tiers
+        stay = mine["kept"] & (tested | mine["verdict"].eq(ACCEPT))
+        yield "untested links dropped", network_of(one, mine[stay], seeds).tiers
     else:
-        yield "untested links kept", network_of(one, mine[mine["kept"] | ~tested], seeds).tiers
+        stay = mine["kept"] | (~tested & mine["verdict"].ne(REJECT))
+        yield "untested links kept", network_of(one, mine[stay], seeds).tiers
     for matcher, counted in votes.groupby("matcher"):
         found = walk(counted, set(), seeds, least=one.votes, depth=one.depth)
         yield f"matched by {matcher}, no trade test", found.stages

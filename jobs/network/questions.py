@@ -12,8 +12,17 @@ from conf.materials import Material
 from conf.problem import Problem
 from conf.settings import Settings
 from jobs.network.chosen import ProductList, chosen_materials, seed_products
-from jobs.network.live import Endpoint, Question, Saved, batch_answers, batch_lines
-from jobs.network.matches import matches
+from jobs.network.live import (
+    Question,
+    Saved,
+    batch_answers,
+    endpoint_of,
+    needs_local_disk,
+    used_up,
+    write_batch,
+)
+from jobs.network.matches import SavedLines, matched_lines
+from jobs.network.picks import record_picks
 from jobs.network.recordings import (
     REPLICATES,
     SAVED,
@@ -21,7 +30,6 @@ from jobs.network.recordings import (
     folders,
     prompt,
     recorded_answers,
-    recorded_picks,
 )
 from jobs.network.votes import lines_of, matched_by
 from jobs.progress import say
@@ -53,17 +61,18 @@ def all_answers(settings: Settings, saved: Saved | None) -> pd.DataFrame:
 
 
 class Matcher:
-    """Lines to products, each line matched once in a run."""
+    """Lines to products, each line matched once in a run, and picked first if that is asked for."""
 
-    def __init__(self, picks: pd.DataFrame, products: ProductList, method: str) -> None:
-        self.picks, self.products, self.method = picks, products, method
+    def __init__(self, settings: Settings, products: ProductList, saved: SavedLines | None) -> None:
+        self.settings, self.products, self.saved = settings, products, saved
+        self.method = settings.network.matcher
         self.found = pd.DataFrame()
 
     def __call__(self, lines: set[str]) -> pd.DataFrame:
         """Return one row for each of `lines`: line, product, second, similarity."""
         known = set(self.found["line"]) if len(self.found) else set()
         if new := sorted(lines - known):
-            rows = matches(new, self.picks, self.products, {self.method})
+            rows = matched_lines(new, self.settings, self.products, self.saved, {self.method})
             self.found = pd.concat([self.found, rows]) if len(self.found) else rows
         return matched_by(self.method, self.found)
 
@@ -102,7 +111,12 @@ def open_questions(
     ]
 
 
-def asked(settings: Settings, products: ProductList, saved: Saved | None) -> pd.DataFrame:
+def asked(
+    settings: Settings,
+    products: ProductList,
+    saved: Saved | None,
+    saved_lines: SavedLines | None = None,
+) -> pd.DataFrame:
     """Return all answers, after asking for those that are missing as --answers says.
 
     Raises:
@@ -111,12 +125,8 @@ def asked(settings: Settings, products: ProductList, saved: Saved | None) -> pd.
     if settings.network.answers == "recorded":
         return all_answers(settings, saved)
     if saved is None:
-        raise Problem(
-            f"--answers {settings.network.answers} needs a warehouse on a local disk, where "
-            f"answers are saved as they arrive; {settings.warehouse} is not. "
-            "Ask into a local warehouse, make a recording with `record`, give it with --recordings."
-        )
-    matcher = Matcher(recorded_picks(settings), products, settings.network.matcher)
+        raise needs_local_disk(settings, f"--answers {settings.network.answers}")
+    matcher = Matcher(settings, products, saved_lines)
 
     def still_open() -> list[Question]:
         return open_questions(all_answers(settings, saved), settings, products, matcher)
@@ -129,23 +139,12 @@ def asked(settings: Settings, products: ProductList, saved: Saved | None) -> pd.
 
 
 def _ask_live(still_open: Callable[[], list[Question]], settings: Settings, saved: Saved) -> None:
-    network = settings.network
-    endpoint = Endpoint(
-        network.endpoint,
-        network.model,
-        network.concurrency,
-        network.max_requests,
-        network.timeout_s,
-    )
+    endpoint = endpoint_of(settings)
     while questions := still_open():
         inputs = len({(one.material, one.input) for one in questions})
         say(f"  {inputs:,} products have no answers yet: {len(questions):,} questions at most")
         if left := endpoint.ask(questions, saved):
-            raise Problem(
-                f"--max-requests {network.max_requests} is used up with {left:,} questions open; "
-                "what was answered is saved. Run the same command again to go on, or use "
-                "--answers recorded to go on with what there is."
-            )
+            raise used_up(settings, f"{left:,} questions", "--answers recorded")
 
 
 def _exchange_batch(
@@ -153,35 +152,25 @@ def _exchange_batch(
 ) -> None:
     """Take in the answers of a batch that lie there, and write the questions that are open."""
     folder = saved.path.parent
-    known = {(r["material"], r["input"], r["replicate"], r["prompt_version"]) for r in saved.read()}
+    known = saved.keys()
     for path in sorted(folder.glob(BATCH_ANSWERS)):
         text = path.read_text(encoding="utf-8")
         answers, failed = batch_answers(text, str(path), settings.network.model)
         for answer in answers:
-            key = (
-                answer["material"],
-                answer["input"],
-                answer["replicate"],
-                answer["prompt_version"],
-            )
+            key = tuple(answer[name] for name in saved.form.key)
             if key not in known:
                 known.add(key)
                 saved.add(answer)
         say(f"  {path.name}: {len(answers):,} answers, {failed:,} lines without one")
     questions = [one for one in still_open() if one.key not in known]
     target = folder / Path(BATCH_QUESTIONS).name
-    if not questions:
-        target.unlink(missing_ok=True)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_text(batch_lines(questions, settings.network.model), encoding="utf-8")
-    partial.replace(target)
-    raise Problem(
-        f"{len(questions):,} questions are written to {target}. Send them as a batch, put its "
-        f"output beside them as {BATCH_ANSWERS}, and run the same command again (one more round "
-        "for each tier)."
-    )
+    write_batch(questions, settings.network.model, target)
+    if questions:
+        raise Problem(
+            f"{len(questions):,} questions are written to {target}. Send them as a batch, put its "
+            f"output beside them as {BATCH_ANSWERS}, and run the same command again (one more "
+            "round for each tier)."
+        )
 
 
 def record(settings: Settings, saved: Saved | None, target: Path) -> int:
@@ -202,3 +191,19 @@ def record(settings: Settings, saved: Saved | None, target: Path) -> int:
     rows.to_json(partial, orient="records", lines=True, force_ascii=False)
     partial.replace(target)
     return len(rows)
+
+
+def record_all(settings: Settings, warehouse: Path, target: Path) -> dict[Path, int]:
+    """Write saved answers to `target` and saved picks beside it; return how many are in each file.
+
+    Of responses_NAME.jsonl the picks are picks_NAME_REVISION.csv.
+    """
+    lines = SavedLines.in_folder(warehouse)
+    name = target.stem.removeprefix("responses_")
+    written = record_picks(lines.picks, target.parent, name)
+    try:
+        written[target] = record(settings, Saved(warehouse / SAVED), target)
+    except Problem:
+        if not written:
+            raise
+    return written

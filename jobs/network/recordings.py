@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +19,9 @@ from conf.problem import Problem
 from conf.settings import CONF, Settings
 
 SHIPPED = CONF / "recordings"
-SAVED = "answers/responses.jsonl"
+SAVED, SAVED_PICKS = "answers/responses.jsonl", "answers/picks.jsonl"
 """Where a warehouse keeps what was asked on its account."""
+PICK_WORDING = SHIPPED / "pick_prompt_v1.toml"
 REPLICATES = 10
 """Independent answers to a question, as in Klimek et al. (2025)."""
 REQUIRED = {
@@ -33,6 +34,29 @@ REQUIRED = {
     "text": str,
 }
 COLUMNS = [*REQUIRED, "asked_at", "source"]
+PICK_COLUMNS = ["line", "product", "second"]
+
+
+@dataclass(frozen=True, slots=True)
+class LineForm:
+    """What a JSON line must hold, and which of it makes two lines the same."""
+
+    required: Mapping[str, type]
+    key: tuple[str, ...]
+
+
+ANSWERS = LineForm(REQUIRED, ("material", "input", "replicate", "prompt_version"))
+PICKS = LineForm(
+    {
+        "line": str,
+        "nomenclature": str,
+        "prompt_version": str,
+        "model": str,
+        "offered": list,
+        "text": str,
+    },
+    ("line", "nomenclature", "prompt_version"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +90,26 @@ def prompt(version: str, folders: Iterable[Path]) -> Prompt:
             f"--prompt-version: there is no version {version!r}; expected {', '.join(found)}."
         )
     return Prompt(**found[version])
+
+
+@dataclass(frozen=True, slots=True)
+class PickPrompt:
+    """A version of the question which of some products a line means."""
+
+    version: str
+    system: str
+    user: str
+
+    def messages(self, line: str, nomenclature: str, offered: Mapping[str, str]) -> Any:
+        """Return the question about one line as chat messages; offered: code -> description."""
+        listed = "\n".join(f"{code} {text}" for code, text in offered.items())
+        asked = self.user.strip().format(line=line, nomenclature=nomenclature, offered=listed)
+        return [{"role": "system", "content": self.system}, {"role": "user", "content": asked}]
+
+
+def pick_prompt() -> PickPrompt:
+    """Return the wording of the question about lines."""
+    return PickPrompt(**tomllib.loads(PICK_WORDING.read_text(encoding="utf-8")))
 
 
 def folders(settings: Settings) -> list[Path]:
@@ -115,7 +159,9 @@ def answer_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-def answers_in(text: str, where: str, *, torn_end: bool = False) -> Iterator[dict[str, Any]]:
+def answers_in(
+    text: str, where: str, *, torn_end: bool = False, form: LineForm = ANSWERS
+) -> Iterator[dict[str, Any]]:
     """Yield the answers of JSON lines, or raise what is wrong with which line.
 
     torn_end: a last line without its end is what a killed run leaves; it is passed over.
@@ -128,13 +174,13 @@ def answers_in(text: str, where: str, *, torn_end: bool = False) -> Iterator[dic
             raise Problem(f"{where}, line {number}: not JSON: {line[:60]!r}.") from None
         faults = [
             f"{name} is {row.get(name) if isinstance(row, dict) else row!r}"
-            for name, kind in REQUIRED.items()
+            for name, kind in form.required.items()
             if not isinstance(row, dict) or type(row.get(name)) is not kind
         ]
         if faults:
             raise Problem(
                 f"{where}, line {number}: {faults[0]}; expected an object with "
-                + ", ".join(f"{name} ({kind.__name__})" for name, kind in REQUIRED.items())
+                + ", ".join(f"{name} ({kind.__name__})" for name, kind in form.required.items())
                 + "."
             )
         if row.get("asked_at"):
@@ -150,9 +196,9 @@ def recorded_picks(settings: Settings) -> pd.DataFrame:
             rows = list(csv.DictReader(lines))
         if rows and not {"line", "product", "second"} <= set(rows[0]):
             raise Problem(f"{path}: has {', '.join(rows[0])}; expected line, product, second.")
-        frames.append(pd.DataFrame(rows, columns=["line", "product", "second"]))
+        frames.append(pd.DataFrame(rows, columns=PICK_COLUMNS))
     if not frames:
-        return pd.DataFrame(columns=["line", "product", "second"])
+        return pd.DataFrame(columns=PICK_COLUMNS)
     return pd.concat(frames).drop_duplicates("line", ignore_index=True)
 
 

@@ -23,6 +23,7 @@ from jobs.network.chosen import (
     rows_of,
     seed_products,
 )
+from jobs.network.matches import pick_digests, saved_lines_in
 from jobs.network.questions import asked, saved_in
 from jobs.network.recordings import SAVED, digests, material_digests
 from jobs.progress import say
@@ -48,6 +49,7 @@ def files(settings: Settings) -> dict[str, str]:
         found["saved"] = hashlib.sha256(saved.read_bytes()).hexdigest()
     if network.answers != "recorded":
         found["asked for"] = f"{network.model} {network.matcher} {network.votes} {network.depth}"
+        found |= pick_digests(settings)
     return found
 
 
@@ -76,7 +78,9 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
     for chosen in chosen_materials(settings):
         seed_products(chosen, products)
     answers = usable(
-        asked(settings, products, saved_in(warehouse.files)), products, settings.materials
+        asked(settings, products, saved_in(warehouse.files), saved_lines_in(warehouse.files)),
+        products,
+        settings.materials,
     )
     rows = answers.sort_values(["material", "input", "replicate"])
     warehouse.replace(RESPONSES, rows_of(warehouse.spark, RESPONSES, rows), part(settings))

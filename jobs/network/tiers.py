@@ -5,7 +5,7 @@ Reads   links          (material, input, output, test) -> z, kept
         frontier       (material, product)
         indicators     (product), to know whose trade is loaded
         products       (nomenclature, product), to check the seeds
-Writes  edges          (material, input, output) -> votes, tested, z
+Writes  edges          (material, input, output) -> votes, tested, z, verdict
         removed_edges  (material, input, output) -> reason
         tiers          (material, product) -> tier
 

@@ -162,7 +162,9 @@ def graph(tiers: pd.DataFrame, edges: pd.DataFrame, descriptions: Mapping[str, s
             answered=bool(row.answered),
         )
     for row in edges.sort_values(["input", "output"]).itertuples():
-        known = {} if pd.isna(row.z) else {"z": float(row.z)}
+        known: dict[str, Any] = {} if pd.isna(row.z) else {"z": float(row.z)}
+        if not pd.isna(row.verdict):
+            known["verdict"] = row.verdict
         made.add_edge(row.input, row.output, votes=int(row.votes), tested=bool(row.tested), **known)
     return made
 
@@ -209,7 +211,7 @@ def story(warehouse: Warehouse, one: Material, settings: Settings) -> NetworkSto
         printed=PRINTED.get(one.key),
         edges=len(edges),
         tested=int(tested.sum()),
-        confirmed=int((tested & decided["kept"]).sum()),
+        confirmed=int((tested & decided["kept"] & decided["verdict"].isna()).sum()),
         untested=int((~tested).sum()),
         removed=list(rows(REMOVED_EDGES)["reason"].value_counts().items()),
         frontier=len(rows(FRONTIER)),

@@ -49,6 +49,8 @@ def test_the_environment_is_stronger_than_the_command_line_and_that_than_the_fil
 def another_value(option):
     """Return text for a value that is allowed and not the default."""
     named = {"materials": "lithium,cobalt", "years": "2007-2009", "products": "28,2805,280530"}
+    named |= {"matcher": "tfidf", "compared_matcher": "none", "neighbours_embedding": "embedding:m"}
+    named |= {"growth_baseline": "2007-2009", "growth_target": "2013-2015"}
     kind, default = option.field.annotation, option.field.default
     if get_origin(kind) is Literal:
         return next(value for value in get_args(kind) if value != default)
@@ -57,6 +59,13 @@ def another_value(option):
     if kind is float:
         return str(default / 2)
     return named.get(option.name, "true" if option.is_switch else "some text")
+
+
+@pytest.mark.parametrize("given", ["embeding:m", "embedding:", "picks"])
+def test_unknown_matcher_names_those_there_are(given):
+    with pytest.raises(Problem, match="expected pick, neighbours, tfidf, sentence-transformers or"):
+        load({"matcher": given}, environment={})
+    assert load({"matcher": "embedding:m"}, environment={}).network.matcher == "embedding:m"
 
 
 @pytest.mark.parametrize("option", list(options()), ids=lambda option: option.name)

@@ -274,17 +274,20 @@ def main(arguments: Sequence[str]) -> int:
     checking = bool(arguments) and arguments[0] == "check"
     arguments = arguments[1:] if checking else arguments
     before_words = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    if {"--help", "-h"} & set(before_words) or before_words[:1] == ["help"]:
-        name = next((a for a in before_words if a in commands()), None)
-        print(usage(commands()[name] if name else None))
-        return 0
     try:
+        if {"--help", "-h"} & set(before_words) or before_words[:1] == ["help"]:
+            name = next((a for a in before_words if a in commands()), None)
+            print(usage(commands()[name] if name else None), flush=True)
+            return 0
         command, settings, words = parse(arguments)
         if not checking:
             command.run(settings, words)
     except Problem as problem:
         print(f"\n{problem}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who read the output has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.filename is None:
             raise

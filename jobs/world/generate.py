@@ -25,11 +25,11 @@ from conf.settings import SAMPLE, Settings
 from jobs.progress import Progress
 from jobs.sources import baci_text
 from jobs.sources.baci import Country, Release, open_release
+from jobs.warehouse import SYNTHETIC
 from udfs.world import Strengths, World, WorldSettings, build, flows, truth, wgi
 
 T = TypeVar("T")
 
-RELEASE = "synthetic"
 PRODUCTS_A_PIECE = 50
 LISTS = SAMPLE / "BACI_HS92_V202601_raw_materials.zip"
 
@@ -117,7 +117,7 @@ def _write_trade(spark: SparkSession, world: World, folder: Path) -> None:
     with Progress(spark, "generate", "a synthetic world"):
         spark.sparkContext.parallelize(tasks, len(tasks)).mapPartitions(write).sum()
     for year in world.settings.years:
-        with (folder / f"BACI_HS92_Y{year}_V{RELEASE}.csv").open("wb") as whole:
+        with (folder / f"BACI_HS92_Y{year}_V{SYNTHETIC}.csv").open("wb") as whole:
             whole.write(baci_text.HEADER)
             for start in slices:
                 whole.write((pieces / f"{year}_{start}").read_bytes())
@@ -137,8 +137,8 @@ def piece(world: World, year: int, products: list[str]) -> bytes:
 
 def _write_lists(world: World, countries: list[Country], folder: Path) -> None:
     rows = [(c.country, c.name, c.iso2 or "N/A", c.iso3 or "N/A") for c in countries]
-    (folder / f"country_codes_V{RELEASE}.csv").write_bytes(baci_text.country_list(rows))
-    (folder / f"product_codes_HS92_V{RELEASE}.csv").write_bytes(
+    (folder / f"country_codes_V{SYNTHETIC}.csv").write_bytes(baci_text.country_list(rows))
+    (folder / f"product_codes_HS92_V{SYNTHETIC}.csv").write_bytes(
         baci_text.product_list(world.products)
     )
     wgi(world.countries, world.settings.years).to_csv(folder / "wgi.csv", index=False)

@@ -11,7 +11,6 @@ from jobs.report.country_networks import colour_of, layout
 from jobs.report.exports import export, figures_in, framed
 from jobs.report.figures import Figure, bars, lines
 from jobs.report.ledger import changes, ledger
-from jobs.report.reading import marked_synthetic
 from jobs.report.suppliers import risk_by_supplier
 from jobs.tables import CLUSTER_AGREEMENT, CLUSTERS, COUNTRY_CLUSTERS, GROWTH, GROWTH_DIAGNOSTICS
 from tests.jobs.report.small_world import CODES, MATERIAL, SCRIPT, SEEDS, YEARS, empty, frames, told
@@ -175,10 +174,3 @@ def test_the_number_of_a_cluster_gives_way_to_a_name():
     tree = ElementTree.fromstring(svg)
     level = {t.text: float(t.attrib["y"]) for t in tree.iter("{http://www.w3.org/2000/svg}text")}
     assert level["China"] - level["1"] >= clusters.TEXT
-
-
-@pytest.mark.parametrize(
-    ("release", "marked"), [("202601", False), ("synthetic-1", True), (None, False)]
-)
-def test_generated_releases_are_known_by_their_name(release, marked):
-    assert marked_synthetic(pd.DataFrame({"release": [release]})) is marked

@@ -4,9 +4,12 @@ import pandas as pd
 import pytest
 
 from conf.problem import Problem
-from conf.settings import load
+from conf.settings import SAMPLE, load
+from jobs.pipeline import execute, needed_for
 from jobs.sources import wgi
 from jobs.sources.baci import open_release
+from jobs.tables import TABLES
+from jobs.warehouse import SYNTHETIC_PROPERTY, Warehouse
 from jobs.world import generate as made
 from udfs.world import flows
 
@@ -60,3 +63,47 @@ def test_an_existing_folder_is_left_alone(spark, settings, folder):
 def test_nothing_unfinished_is_left_beside_the_folder(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["world"]
     assert not (folder / "pieces").exists()
+
+
+REAL_TRADE = str(SAMPLE / "BACI_HS92_V202601_raw_materials.zip")
+REAL_SCORES = str(SAMPLE / "wgi_political_stability.csv")
+
+
+def indicators_of(spark, folder, baci, wgi, **given):
+    """Run everything up to `indicators`; return the warehouse."""
+    asked = {"warehouse": str(folder), "baci": str(baci), "wgi": str(wgi), "years": "2010"}
+    settings = load(asked | given, environment={})
+    warehouse = Warehouse(spark, settings.warehouse)
+    execute(needed_for("indicators"), warehouse, settings)
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def warehouse(spark, folder, tmp_path_factory):
+    place = tmp_path_factory.mktemp("warehouse") / "w"
+    return indicators_of(spark, place, folder, folder / "wgi.csv")
+
+
+def test_every_table_of_a_generated_world_says_so(spark, warehouse):
+    written = [table for table in TABLES if warehouse.exists(table)]
+    assert len(written) == 8
+    for table in written:
+        shown = spark.sql(f"show tblproperties {warehouse.sql_name(table)}").collect()
+        assert {row.key: row.value for row in shown}[SYNTHETIC_PROPERTY] == "true"
+
+
+@pytest.mark.parametrize("replace", ["false", "true"])
+def test_real_trade_does_not_enter_a_generated_world(spark, warehouse, replace):
+    with pytest.raises(Problem, match=r"is real trade and the warehouse .* is for generated trade"):
+        indicators_of(spark, warehouse.root, REAL_TRADE, REAL_SCORES, replace=replace)
+
+
+def test_generated_trade_does_not_enter_a_real_warehouse(spark, sample, folder):
+    with pytest.raises(Problem, match=r"is generated trade and the warehouse .* is for real trade"):
+        indicators_of(spark, sample.root, folder, folder / "wgi.csv", replace="true")
+    assert not sample.is_synthetic
+
+
+def test_real_scores_do_not_meet_generated_trade(spark, warehouse, folder):
+    with pytest.raises(Problem, match=r"real scores and the warehouse .* generated trade"):
+        indicators_of(spark, warehouse.root, folder, REAL_SCORES)

@@ -397,6 +397,23 @@ def _run(
     return process.returncode, "".join(lines)
 
 
+# Chromium, for the test that opens the report in a browser
+
+
+def offer_browser(root: Path) -> None:
+    """Install Debian's Chromium where that can be done without asking; else say what is missing."""
+    if any(map(shutil.which, ("chromium", "chromium-browser"))):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        say("installing Chromium, which opens the report in a test")
+        quiet, log = {"DEBIAN_FRONTEND": "noninteractive"}, root / ".venv" / "chromium.log"
+        _run(["apt-get", "update"], quiet, log=log)
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
+        if _run(install, quiet, log=log)[0] == 0:
+            return
+    note("there is no Chromium, so the report is not opened in a browser; install `chromium`.")
+
+
 def explained(output: str, attempt: str, unreachable: str = "") -> SetupError:
     """The error for a failed tool: no room, no answer, or its own last complaint."""
     if NO_ROOM.search(output):
@@ -408,11 +425,20 @@ def explained(output: str, attempt: str, unreachable: str = "") -> SetupError:
     return SetupError(f"{attempt}: {said}")
 
 
-def main(extras: Sequence[str]) -> int:
-    """Make the environment with these extras and print the Java home; return an exit code."""
+BROWSER = "--browser"
+
+
+def main(words: Sequence[str]) -> int:
+    """Make the environment with these extras and print the Java home; return an exit code.
+
+    BROWSER among the words: offer a browser too.
+    """
+    extras = [word for word in words if word != BROWSER]
     try:
         java_home = find_java(os.environ)
         ensure(ROOT, extras, java_home)
+        if BROWSER in words:
+            offer_browser(ROOT)
     except SetupError as error:
         note(str(error))
         return 1

@@ -8,6 +8,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -121,6 +122,16 @@ class Warehouse:
             .option("userMetadata", json.dumps(metadata, sort_keys=True))
             .save(self.path(table))
         )
+
+    def replace_together(self, *writes: tuple[Table, DataFrame, Slice]) -> None:
+        """Replace several tables at once, each as `replace` does; raise what any of them raises.
+
+        Each has a commit of its own: small tables cost no time beside a large one.
+        """
+        with ThreadPoolExecutor(len(writes)) as pool:
+            running = [pool.submit(self.replace, *write) for write in writes]
+        for one in running:
+            one.result()
 
     def _create(self, table: Table) -> None:
         if self.version(table) is not None:

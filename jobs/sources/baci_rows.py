@@ -244,10 +244,20 @@ def _by_row(
     """Return the rejects of rows already known to be bad, in words."""
     if rows.size == 0:
         return ()
-    lines = text.split(b"\n")
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
     number = {product: index for index, product in enumerate(codes.products)}
     known = frozenset(codes.countries)
-    found = [_classify(lines[r], first_line + int(r), year, codes, number, known) for r in rows]
+    found = [
+        _classify(
+            text[ends[row - 1] + 1 if row else 0 : ends[row]],
+            first_line + int(row),
+            year,
+            codes,
+            number,
+            known,
+        )
+        for row in rows
+    ]
     return tuple(reject for reject in found if isinstance(reject, Reject))
 
 
@@ -488,6 +498,12 @@ def unpack_trade(products: Sequence[str]) -> Callable[[Batches], Batches]:
             )
 
     return unpack
+
+
+def blocks_of(lines: NDArray[np.int64], first_lines: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first lines of the blocks that hold any of `lines`; both sorted."""
+    holding = np.searchsorted(first_lines, lines, side="right") - 1
+    return first_lines[np.unique(holding)]
 
 
 def lines_of_blocks(wanted: dict[int, NDArray[np.int64]]) -> Callable[[Batches], Batches]:

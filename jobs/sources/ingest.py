@@ -30,12 +30,14 @@ from conf.settings import Ingest, Settings
 from jobs.progress import say
 from jobs.sources import baci
 from jobs.sources.baci_rows import (
+    BLOCK_NAME,
     FLOW,
     PACKED_SCHEMA,
     SUMS,
     Codes,
     Reason,
     block_name,
+    blocks_of,
     lines_of_blocks,
     merge_products,
     pack_blocks,
@@ -215,13 +217,13 @@ def _stage(
     warehouse.files.delete(text)
     unpacked = [_unpack(warehouse, release.years[year], year, text) for year in years]
     by_year = {a.year: dataclasses.replace(codes, fields=a.fields) for a in unpacked}
-    blocks = _read_blocks(warehouse, text)
+    blocks = _read_blocks(warehouse, [text])
     size = sum(release.years[year].size for year in years)
     _pack(warehouse, blocks, by_year, max(1, ceil(size / TEXT_PER_TASK))).write.parquet(
         warehouse.files.path(packed)
     )
     accounts = _close(warehouse, packed, unpacked, everything=not codes.wanted)
-    _keep_texts_of_duplicates(warehouse, packed, blocks)
+    _keep_texts_of_duplicates(warehouse, packed, text)
     warehouse.files.delete(text)
     warehouse.files.put(json.dumps([dataclasses.asdict(a) for a in accounts]).encode(), note)
     return accounts
@@ -252,12 +254,12 @@ def _unpack(warehouse: Warehouse, file: baci.TextFile, year: int, text: str) -> 
     return Account(file=file.name, year=year, sha256=total.hexdigest(), fields=fields, rows=rows)
 
 
-def _read_blocks(warehouse: Warehouse, text: str) -> DataFrame:
+def _read_blocks(warehouse: Warehouse, names: Sequence[str]) -> DataFrame:
     # Hive-style folders would be read as a column; the year is taken from the path instead.
     return (
         warehouse.spark.read.format("binaryFile")
         .option("recursiveFileLookup", "true")
-        .load(warehouse.files.readable(text))
+        .load([warehouse.files.readable(name) for name in names])
         .select("path", "content")
     )
 
@@ -303,9 +305,10 @@ def _close(
 
 
 _TRADE_ROWS = TRADE.result_schema
+_TEXTS = "year int, line bigint, text string"
 
 
-def _keep_texts_of_duplicates(warehouse: Warehouse, packed: str, blocks: DataFrame) -> None:
+def _keep_texts_of_duplicates(warehouse: Warehouse, packed: str, text: str) -> None:
     """Stage the text of rows found to be duplicates after they were packed."""
     duplicates = (
         warehouse.spark.read.parquet(warehouse.files.readable(packed))
@@ -317,10 +320,22 @@ def _keep_texts_of_duplicates(warehouse: Warehouse, packed: str, blocks: DataFra
     lines = {
         int(y): np.sort(group["line"].to_numpy(np.int64)) for y, group in duplicates.groupby("year")
     }
-    found = blocks.mapInArrow(lines_of_blocks(lines), "year int, line bigint, text string")
-    if not lines:
-        found = found.limit(0)
+    holding = [
+        f"{text}/{block_name(year, int(first_line))}"
+        for year, wanted in lines.items()
+        for first_line in blocks_of(wanted, _first_lines(warehouse, f"{text}/year={year}"))
+    ]
+    found = (
+        _read_blocks(warehouse, holding).mapInArrow(lines_of_blocks(lines), _TEXTS)
+        if holding
+        else warehouse.spark.createDataFrame([], _TEXTS)
+    )
     found.write.mode("overwrite").parquet(warehouse.files.path(f"{packed}-duplicates"))
+
+
+def _first_lines(warehouse: Warehouse, folder: str) -> np.ndarray:
+    places = (BLOCK_NAME.search(f"{folder}/{name}") for name in warehouse.files.children(folder))
+    return np.sort([int(place["first_line"]) for place in places if place])
 
 
 def _report(accounts: Iterable[Account]) -> None:
@@ -352,11 +367,12 @@ def _commit(
         warehouse.spark.read.parquet(*(warehouse.files.readable(name + kind) for name in staged))
         for kind in ("", "-duplicates")
     )
-    warehouse.replace(COUNTRIES, _countries(warehouse, release))
-    warehouse.replace(PRODUCTS, _products(warehouse, release))
-    warehouse.replace(REJECTS, _rejects(warehouse, packed, texts, accounts), part)
-    trade = packed.mapInArrow(unpack_trade(codes.products), _TRADE_ROWS)
-    warehouse.replace(TRADE, trade, part)
+    warehouse.replace_together(
+        (TRADE, packed.mapInArrow(unpack_trade(codes.products), _TRADE_ROWS), part),
+        (REJECTS, _rejects(warehouse, packed, texts, accounts), part),
+        (COUNTRIES, _countries(warehouse, release), {}),
+        (PRODUCTS, _products(warehouse, release), {}),
+    )
     for name in warehouse.files.children(staging):
         if name.endswith(".json"):
             warehouse.files.delete(f"{staging}/{name}")

@@ -50,6 +50,7 @@ def another_value(option):
     """Return text for a value that is allowed and not the default."""
     named = {"materials": "lithium,cobalt", "years": "2007-2009", "products": "28,2805,280530"}
     named |= {"matcher": "tfidf", "compared_matcher": "none", "neighbours_embedding": "embedding:m"}
+    named |= {"growth_baseline": "2007-2009", "growth_target": "2013-2015"}
     kind, default = option.field.annotation, option.field.default
     if get_origin(kind) is Literal:
         return next(value for value in get_args(kind) if value != default)

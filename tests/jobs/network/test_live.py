@@ -219,7 +219,7 @@ def test_key_is_in_no_file(service, saved):
 
 def test_answers_of_another_model_are_not_kept(service, saved):
     asking, _ = endpoint(service(lambda *_: (200, {}, completion(model="small-model"))))
-    with pytest.raises(Problem, match="answered with .small-model., asked for 'large-model'"):
+    with pytest.raises(Problem, match=r"answered with .small-model., asked for 'large-model'"):
         asking.ask(questions(), saved)
     assert saved.read() == []
     dated, _ = endpoint(service(lambda *_: (200, {}, completion(model=f"{MODEL}-2026-01-01"))))

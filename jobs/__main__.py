@@ -158,6 +158,20 @@ def edge(settings: Settings, words: Sequence[str]) -> None:
     print_edge(settings, words)
 
 
+def networks(settings: Settings, words: Sequence[str]) -> None:
+    """Print how two production networks differ, tier by tier."""
+    from jobs.network.comparison import print_comparison
+
+    print_comparison(settings, words)
+
+
+def accuracy(settings: Settings, words: Sequence[str]) -> None:
+    """Print how often each matcher finds the product that a reader found."""
+    from jobs.network.accuracy import print_accuracy
+
+    print_accuracy(settings, words)
+
+
 def record(settings: Settings, words: Sequence[str]) -> None:
     """Make a recording of the answers and picks that the warehouse asked for."""
     from jobs.network.questions import record_all
@@ -191,6 +205,13 @@ def commands() -> dict[str, Command]:
             "generate", "a synthetic world in BACI's file format, truth known", "FOLDER", generate
         ),
         Command("edge", "what speaks for an edge of a network, and what not", "INPUT OUTPUT", edge),
+        Command(
+            "networks",
+            "how two networks differ; each MATERIAL[=VARIANT][@WAREHOUSE]",
+            "FIRST SECOND",
+            networks,
+        ),
+        Command("accuracy", "how well each matcher does on labelled lines", "[FILE]", accuracy),
         Command("package", "build what a cluster needs", "[FOLDER]", package),
         Command("record", "make a recording of answers and picks asked for", "[FILE]", record),
         Command(

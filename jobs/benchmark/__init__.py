@@ -3,8 +3,9 @@
     bench [quick] [products N] [json PATH] [--years 2015-2018]
 
 Everything is measured in one run on synthetic years: ingest and indicators beside DuckDB with the
-same kernel, Spark's group-by and pandas with a dense inverse; the kernel by itself; growth over 1,
-2, 4, ... years. Each program runs in a process tree of its own, and the tables of all are compared.
+same kernel, Spark's group-by and pandas with a dense inverse; the link tests of candidates and of
+every pair of products beside SQL; the kernel by itself; growth over 1, 2, 4, ... years. Each
+program runs in a process tree of its own, and the tables of all are compared.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from jobs.benchmark import kernel, peers
+from jobs.benchmark import kernel, link_peers, peers
 from jobs.benchmark.measure import Record, Stopwatch, folder_bytes, repeated
 from jobs.benchmark.world import code_lists, write_lists, write_year
 
@@ -71,9 +71,33 @@ def kernel_alone(times: int, *, tables: str, stability: str) -> Record:
     return kernel.measure(folder / "matrices", folder / "trade", Path(stability), times=times)
 
 
+def numpy_links(times: int, *, indicators: str) -> Record:
+    """Indicators -> tests of every pair, in one process, not written."""
+    files, tested = link_peers.files_in(indicators), 0
+
+    def work(watch: Stopwatch) -> None:
+        nonlocal tested
+        tested = link_peers.numpy_links(files, watch=watch)
+
+    return Record(repeated(work, times), facts={"rows": tested})
+
+
+def duckdb_links(times: int, *, indicators: str, out: str, every: str) -> Record:
+    """Indicators -> tests of every pair in SQL, for a part of the inputs."""
+    files = link_peers.files_in(indicators)
+
+    def work(watch: Stopwatch) -> None:
+        link_peers.duckdb_links(files, Path(out), every=int(every), watch=watch)
+
+    return Record(repeated(work, times), facts={"scale": int(every)})
+
+
 WORK: dict[str, Callable[..., Record]] = {
     work.__name__: work
-    for work in (world, duckdb_ingest, duckdb_indicators, pandas_indicators, kernel_alone)
+    for work in (
+        *(world, duckdb_ingest, duckdb_indicators, pandas_indicators, kernel_alone),
+        *(numpy_links, duckdb_links),
+    )
 }
 
 

@@ -69,6 +69,19 @@ def same_matrices(ours: str, theirs: str, beside: str) -> Agreement:
     return _agreed("trade_matrices", beside, *found)
 
 
+def same_links(ours: str, theirs: str, beside: str) -> Agreement:
+    """Compare the tests of the inputs that the other side has; pairs that cannot be tested lack."""
+    names = ("rho", "null_mean", "null_sd", "p_value")
+    differences = ", ".join(f"max(abs(a.{n} - b.{n}) / greatest(abs(a.{n}), 1))" for n in names)
+    found = _first(
+        "select count(*), count(*) filter (where a.rho is null or b.rho is null), "
+        f"greatest({differences}) from (select * from ({ours}) where rho is not null "
+        f"and input in (select input from ({theirs}))) a "
+        f"full join ({theirs}) b using (input, output)"
+    )
+    return _agreed("links", beside, *found)
+
+
 def parquet(*files: object) -> str:
     """Return Parquet files as a relation; a year that stands in a folder's name is a column."""
     listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)

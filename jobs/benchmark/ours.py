@@ -7,7 +7,7 @@ that what is measured is what a user starts.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 
 import numpy as np
@@ -20,6 +20,7 @@ from pyspark.sql.types import StructType
 
 from conf.problem import Problem, nearest
 from conf.settings import Settings
+from jobs.benchmark import link_tests
 from jobs.benchmark.measure import Record, Stopwatch, folder_bytes, repeated
 from jobs.benchmark.report import BY_GROUP
 from jobs.indicators.indicators import MATRICES_PER_BATCH, indicators, year_contexts
@@ -109,10 +110,12 @@ def group_by(warehouse: TimedWarehouse, settings: Settings, times: int) -> Recor
     return _recorded(work, times, warehouse, (INDICATORS_BY_GROUP,))
 
 
-WORK: dict[str, Callable[[TimedWarehouse, Settings, int], Record]] = {
+WORK: Mapping[str, Callable[[TimedWarehouse, Settings, int], Record]] = {
     "ingest": ingest,
     "indicators": indicators_job,
     "group_by": group_by,
+    "links": link_tests.candidates,
+    "all_pairs": link_tests.every_pair_of_products,
 }
 
 

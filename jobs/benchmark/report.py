@@ -19,7 +19,12 @@ DUCKDB = "DuckDB"
 DUCKDB_KERNEL = "DuckDB + same kernel"
 GROUP_BY = "Spark applyInPandas"
 PANDAS = "pandas + dense inverse"
+SQL = "DuckDB, in SQL"
+NUMPY = "same kernel, one process, not written"
 INGEST, INDICATORS = "ingest", "indicators"
+LINKS, ALL_PAIRS = "link tests of candidates", "link tests of every pair"
+PAIRS = (LINKS, ALL_PAIRS)
+"""Sections whose `flows` are tests of pairs of products."""
 BY_GROUP = "indicators_by_group"
 """Table that the group-by way writes, with the columns of `indicators`."""
 WIDTH = 120
@@ -32,8 +37,9 @@ class Row:
 
     seconds: median of the repeated runs; first_seconds: from the start of the program to the end
     of its first run; cpu_seconds: of all its processes, in a run; flows: rows of trade that went
-    through; ratio: time of this project over this one's; stages: seconds by stage, as measured;
-    scale: one of so many products was computed, and the times above are scaled up.
+    through, or tests of pairs of products; ratio: time of this project over this one's; stages:
+    seconds by stage, as measured; scale: one of so many products was computed, and the times above
+    are scaled up.
     """
 
     section: str
@@ -157,13 +163,14 @@ def show(report: Report, console: Console | None = None) -> None:
         f"NumPy {m['numpy']}, PyArrow {m['pyarrow']}; load {m['load']} at the start.\n"
         f"Synthetic data: {d['products']:,} products, {d['flows_a_year']:,} flows a year.\n"
     )
-    for section in (INGEST, INDICATORS):
+    for section in (INGEST, INDICATORS, *PAIRS):
         rows = [r for r in report.rows if r.section == section and r.years == 1]
         console.print(_comparison(section, rows))
         for r in rows:
             console.print(_where_time_goes(r))
     console.print(_kernel(report))
-    console.print(_growth([r for r in report.rows if r.what in (OURS, DUCKDB, DUCKDB_KERNEL)]))
+    grown = [r for r in report.rows if r.what in (OURS, DUCKDB, DUCKDB_KERNEL)]
+    console.print(_growth([r for r in grown if r.section not in PAIRS]))
     for found in report.agreements:
         console.print(
             f"Equal: {found.table} and that of {found.beside}, {found.rows:,} rows, "
@@ -189,7 +196,7 @@ def _comparison(section: str, rows: Sequence[Row]) -> Grid:
         "seconds",
         "with start",
         "CPU s",
-        "flows/s",
+        "tests/s" if section in PAIRS else "flows/s",
         "peak GB",
         "written MB",
         "ours / this",

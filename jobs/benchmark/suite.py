@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,15 +21,17 @@ from jobs.benchmark import compare, report
 from jobs.benchmark.measure import Measured, cores, machine, measured
 from jobs.benchmark.options import QUICK_RUNS, Options, options, scratch
 from jobs.progress import say
-from jobs.tables import INDICATORS, REJECTS, STABILITY, TRADE, TRADE_MATRICES
+from jobs.tables import INDICATORS, LINKS, REJECTS, STABILITY, TRADE, TRADE_MATRICES
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS_OF_GROWTH = 2
 """Runs of each program on more than one year: a cold one and another."""
-OF_EVERY_STEP, ONCE = 4, 4
+OF_EVERY_STEP, ONCE = 4, 8
 """Programs measured for each number of years, and for a single year or none."""
 PANDAS_LAYERS = 250
 """Product-years that pandas computes; the rest is scaled up."""
+SQL_INPUTS = 50
+"""Products that SQL tests as inputs; the rest is scaled up."""
 
 
 def run_suite(settings: Settings, words: Sequence[str]) -> None:
@@ -161,6 +164,8 @@ class Suite:
             peers[report.PANDAS] = self._pandas()
             self._compare()
         self._add(report.INDICATORS, count, flows, ours, peers)
+        if count == 1:
+            self._measure_links()
         for used in (self._ours(count), self._duckdb(count)) if count > 1 else ():
             shutil.rmtree(used)
 
@@ -187,6 +192,27 @@ class Suite:
             out=self._pandas_rows,
             every=every,
         )
+
+    def _measure_links(self) -> None:
+        """Measure the link tests on the first year, and compare those of every pair."""
+        ours = self._session("links", self.options.runs, 1)
+        self._add(report.LINKS, 1, int(ours.facts["rows"]), ours, {})
+        ours = self._session("all_pairs", min(self.options.runs, RUNS_OF_GROWTH), 1)
+        listing, out = self.folder / "indicators.json", self.folder / "links.parquet"
+        listing.write_text(json.dumps(self._files(INDICATORS.name)), encoding="utf-8")
+        every = max(1, self.options.products // SQL_INPUTS)
+        runs, of_year = QUICK_RUNS, {"indicators": listing}
+        peers = {
+            report.NUMPY: self._child("numpy_links", runs, threads=None, **of_year),
+            report.SQL: self._child("duckdb_links", runs, **of_year, out=out, every=every),
+        }
+        self._add(report.ALL_PAIRS, 1, int(ours.facts["rows"]), ours, peers)
+        mine = f"{compare.parquet(*self._files(LINKS.name))} where material = 'all'"
+        self.agreements.append(compare.same_links(mine, compare.parquet(out), report.SQL))
+
+    def _files(self, table: str) -> list[str]:
+        """Return the Parquet files of a table of the first year."""
+        return [unquote(uri) for uri in DeltaTable(str(self._ours(1) / table)).file_uris()]
 
     def _session(self, work: str, runs: int, count: int) -> Measured:
         """Run a part of `ours` as a user would, in a session of its own."""
@@ -225,9 +251,9 @@ class Suite:
 
     def _compare(self) -> None:
         """Compare the tables of a single year, ours with those of each peer."""
-        ours, duckdb = self._ours(1), self._duckdb(1)
+        duckdb = self._duckdb(1)
         trade, rejects, matrices, indicators, by_group = (
-            compare.parquet(*map(unquote, DeltaTable(str(ours / name)).file_uris()))
+            compare.parquet(*self._files(name))
             for name in (
                 *(t.name for t in (TRADE, REJECTS, TRADE_MATRICES, INDICATORS)),
                 report.BY_GROUP,

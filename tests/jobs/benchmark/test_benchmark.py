@@ -71,6 +71,7 @@ def test_all_ways_give_the_tables_of_the_project(tiny):
         ("indicators", report.DUCKDB_KERNEL),
         ("indicators", report.GROUP_BY),
         ("indicators", report.PANDAS),
+        ("links", report.SQL),
     }
     assert all(agreement.difference <= TWO_WAYS for agreement in found.values())
     flows = tiny[0].data["flows_a_year"]
@@ -95,7 +96,16 @@ def test_the_report_has_a_row_for_everything_measured(tiny):
         for years in (1, 2)
     }
     once = {(report.INDICATORS, report.GROUP_BY, 1), (report.INDICATORS, report.PANDAS, 1)}
-    assert rows == both_steps | once
+    links = {
+        (section, what, 1)
+        for section, what in [
+            (report.LINKS, report.OURS),
+            (report.ALL_PAIRS, report.OURS),
+            (report.ALL_PAIRS, report.NUMPY),
+            (report.ALL_PAIRS, report.SQL),
+        ]
+    }
+    assert rows == both_steps | once | links
     assert len(tiny[0].kernel) == 5
     stages = {(r.section, r.what): set(r.stages) for r in tiny[0].rows if r.years == 1}
     assert {"read", "decode", "solve", "write"} <= stages[report.INDICATORS, report.OURS]

@@ -247,8 +247,8 @@ class Network(Section):
     )
     matcher: Annotated[str, _one_of(*MATCHERS)] = Field(
         "pick",
-        description="how lines become products: pick (neighbours where none is), neighbours, tfidf,"
-        " embedding:MODEL (endpoint) or sentence-transformers",
+        description="lines to products: pick (else neighbours), neighbours, tfidf,"
+        " embedding:MODEL, sentence-transformers",
     )
     compared_matcher: Annotated[str, _one_of(*MATCHERS, "none")] = Field(
         "tfidf", description="second matcher, or none, whose votes are kept beside"

@@ -95,7 +95,7 @@ def wgi(countries: Countries, years: tuple[int, ...]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "code": np.repeat([wgi_code(countries.iso3[c]) for c in scored], len(years)),
-            "countryname": np.repeat([f"{countries.name[c]} (synthetic)" for c in scored], len(years)),
+            "countryname": np.repeat(names, len(years)),
             "year": np.tile(years, n),
             "estimate": estimate,
             "stddev": STDERR,

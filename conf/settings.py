@@ -247,7 +247,7 @@ class Network(Section):
     )
     matcher: Annotated[str, _one_of(*MATCHERS)] = Field(
         "pick",
-        description="lines to products: pick (else neighbours), neighbours, tfidf,"
+        description="lines to products: pick, neighbours, tfidf,"
         " embedding:MODEL, sentence-transformers",
     )
     compared_matcher: Annotated[str, _one_of(*MATCHERS, "none")] = Field(

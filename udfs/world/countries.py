@@ -92,6 +92,7 @@ def wgi(countries: Countries, years: tuple[int, ...]) -> pd.DataFrame:
     scored = np.flatnonzero(~np.isnan(countries.estimate[:, 0]))
     n = scored.size
     estimate = countries.estimate[scored].ravel()
+    names = [f"{countries.name[c]} (synthetic)" for c in scored]
     frame = pd.DataFrame(
         {
             "code": np.repeat([wgi_code(countries.iso3[c]) for c in scored], len(years)),

@@ -74,6 +74,7 @@ class MaterialFrames:
 
     wide: pd.DataFrame
     account: pd.DataFrame
+    stability: pd.DataFrame
     strengths: pd.DataFrame
     clusters: pd.DataFrame
 
@@ -106,11 +107,11 @@ def briefs_of(
 ) -> dict[int, tuple[str | None, Brief]]:
     """Return for each country its region name, if it is one, and what is known of it.
 
-    frames.wide: rows of `profiles_wide`; account: see `ledger`; strengths: rows of `strengths`;
-    clusters: rows of `country_clusters`; all of one material.
+    frames.wide: rows of `profiles_wide`; account, stability: see `ledger`; strengths:
+    rows of `strengths`; clusters: rows of `country_clusters`; all of one material.
     """
     accounts = dict(tuple(frames.account.groupby("country")))
-    moved = dict(tuple(changes(frames.account).groupby("country")))
+    moved = dict(tuple(changes(frames.account, frames.stability).groupby("country")))
     strengths = dict(tuple(frames.strengths.groupby("country")))
     clusters = {row["country"]: row for row in frames.clusters.to_dict("records")}
     loaded = [t for t in TIERS if frames.wide[f"str_all_tier{t}"].notna().any()]

@@ -71,13 +71,12 @@ def _direct(trade: pd.DataFrame, stability: pd.DataFrame, indicators: pd.DataFra
     return flows[[*FLOW, "supplier", "value"]].assign(direct=share * risk * flows["damping"])
 
 
-def changes(account: pd.DataFrame) -> pd.DataFrame:
+def changes(account: pd.DataFrame, stability: pd.DataFrame) -> pd.DataFrame:
     """Return how the line of each supplier moved from a country's first year to its last.
 
-    account: see `ledger`. Columns: country, supplier, change (of the contribution), and share and
-    pv of both years as share_first, share_last, pv_first, pv_last; a supplier without a line in a
-    year counts as 0, and its pv is NaN only if it stands behind nobody in that year. A country with
-    one year has no rows.
+    account, stability: see `ledger`. Columns: country, supplier, change (of the contribution), and
+    share and pv of both years as share_first, share_last, pv_first, pv_last; a supplier without a
+    line in a year counts as 0. A country with one year has no rows.
     """
     years = account.groupby("country")["year"]
     first, last = years.transform("min"), years.transform("max")
@@ -91,7 +90,7 @@ def changes(account: pd.DataFrame) -> pd.DataFrame:
     both["change"] = both["contribution_last"] - both["contribution_first"]
     spans = years.agg(year_first="min", year_last="max").reset_index()
     both = both.merge(spans, on="country")
-    scores = account.drop_duplicates(["supplier", "year"]).set_index(["supplier", "year"])["pv"]
+    scores = stability.set_index(["country", "year"])["pv"].rename_axis(["supplier", "year"])
     for end in ("first", "last"):
         both = both.join(scores.rename(f"pv_{end}"), on=["supplier", f"year_{end}"])
     return both.drop(

@@ -248,6 +248,7 @@ def country_frames(one: Material, shared: Shared) -> MaterialFrames:
     return MaterialFrames(
         shared.of(PROFILES_WIDE, one.key),
         account,
+        shared.stability,
         shared.of(STRENGTHS, one.key),
         shared.of(COUNTRY_CLUSTERS, one.key),
     )

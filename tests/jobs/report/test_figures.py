@@ -56,27 +56,20 @@ def test_a_direct_part_is_never_more_than_the_whole(account):
     assert (account.loc[account["supplier"] == account["country"], "direct"] == 0).all()
 
 
-def test_changes_of_lines_add_up_to_the_change_of_the_risk(account):
-    moved = changes(account).groupby("country")["change"].sum()
+def test_changes_of_lines_add_up_to_the_change_of_the_risk(shared, account):
+    moved = changes(account, shared.stability).groupby("country")["change"].sum()
     sums = account.groupby(["country", "year"])["contribution"].sum().unstack()
     assert np.allclose(moved, sums[YEARS[-1]] - sums[YEARS[0]], rtol=0, atol=SUMS)
 
 
-def test_a_new_supplier_has_a_stability_in_the_first_year_too():
-    """Supplier 3 stands behind country 2 in both years, and behind country 1 only in the last."""
-    line = ["year", "country", "supplier", "contribution", "direct", "share", "pv"]
-    account = pd.DataFrame(
-        [
-            (2007, 1, 1, 1.0, 0.0, 0.0, 60.0),
-            (2007, 2, 3, 0.2, 0.2, 1.0, 30.0),
-            (2023, 1, 3, 0.5, 0.5, 1.0, 10.0),
-            (2023, 2, 3, 0.4, 0.4, 1.0, 10.0),
-        ],
-        columns=line,
-    )
-    moved = changes(account).set_index(["country", "supplier"])
-    assert moved.loc[(1, 3), ["pv_first", "pv_last"]].tolist() == [30.0, 10.0]
-    assert moved.loc[(1, 3), "change"] == 0.5
+def test_a_new_supplier_has_a_stability_in_the_first_year_too(shared, account):
+    country, new = CODES[0], CODES[1]
+    served = (account["country"] == country) & (account["supplier"] == new)
+    moved = changes(account[~(served & (account["year"] == YEARS[0]))], shared.stability)
+    row = moved[(moved["country"] == country) & (moved["supplier"] == new)].iloc[0]
+    scores = shared.stability.set_index(["country", "year"])["pv"]
+    assert row["share_first"] == 0
+    assert [row["pv_first"], row["pv_last"]] == [scores[new, YEARS[0]], scores[new, YEARS[-1]]]
 
 
 def test_parts_of_suppliers_and_loops_make_the_mean_risk():

@@ -437,6 +437,7 @@ def _retry_after(value: str | None) -> float | None:
         at = parsedate_to_datetime(value)
     except ValueError:
         return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)  # "-0000" is a date without a zone
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 

@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -185,6 +187,15 @@ def test_retry_after_is_honoured_in_seconds_and_refused_when_long(service, saved
     asking, _ = endpoint(service(first_then_good(429, {"retry-after": "86400"})))
     with pytest.raises(Problem, match="asks to wait 86400 s"):
         asking.ask(questions(2), saved)
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+def test_retry_after_may_be_a_date(service, saved, zone):
+    at = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
+    headers = {"retry-after": at.replace("GMT", zone)}
+    asking, waits = endpoint(service(first_then_good(429, headers)))
+    asking.ask(questions(), saved)
+    assert len(waits) == 1 and 30 < waits[0] <= 40
 
 
 def test_waits_grow_and_end(service, saved):

@@ -12,7 +12,8 @@ from jobs.minerals import given
 from jobs.minerals.correlation_tables import PRINTED_COLUMNS, LoadedMinerals, comparison
 from jobs.minerals.regions import compared
 from jobs.minerals.shock import STEPS, Shock, shock
-from jobs.report.figures import bars, lines, scatter
+from jobs.report.figures import Figure, bars, lines, scatter
+from jobs.report.shock_picture import path_figure
 from jobs.tables import (
     RANDOMISED_SUMMARY,
     RESOURCE_CORRELATIONS,
@@ -44,6 +45,8 @@ SETTINGS_READ = (
 RANKED = 15
 DRAWN = 6
 """Minerals in the figure over years: as many as there are colours to tell apart."""
+LEAST_TRADED = 0.8
+"""Share of mineral-years that a country must trade in to be ranked by its mean over them."""
 HIT_SHOWN = 6
 STEPS_SHOWN = 3
 MISSES = 5
@@ -76,6 +79,7 @@ def story(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
             _ranking(loaded, "lambda", "largest eigenvalue of V (lambda)"),
             _ranking(loaded, "scarcity", "scarcity, ln(traded volume / reserves)"),
         ],
+        "countries": _countries(warehouse, loaded),
         "trend": _trend(loaded),
         "table": _table(loaded),
         "global": _rows_of(correlations, "1", "world", ("lambda", "scc_share", "ln_mean_degree")),
@@ -122,20 +126,81 @@ def _scatter(loaded: LoadedMinerals, region: str, correlations: pd.DataFrame) ->
         f"price; highest TradeRisk: {told or 'none'}."
     )
     marked = table.assign(label=table["name"].where(table["coverage"] == "complete", ""))
-    svg = (
-        scatter(marked, x="trade_risk", y="volatility", label="label",
-                x_title=f"TradeRisk of {region}", y_title="Volatility of the export price")
+    figure = (
+        Figure(
+            f"minerals_{region}_volatility",
+            f"TradeRisk of {region} against the volatility of its export prices",
+            says,
+            scatter(marked, x="trade_risk", y="volatility", label="label",
+                    x_title=f"TradeRisk of {region}", y_title="Volatility of the export price"),
+            table[["name", "coverage", "trade_risk", "volatility"]],
+        )
         if len(table)
-        else ""
+        else None
     )  # fmt: skip
-    return {"region": region, "svg": svg, "says": says, "rows": found.to_dict("records")}
+    return {"region": region, "figure": figure, "rows": found.to_dict("records")}
 
 
 def _ranking(loaded: LoadedMinerals, column: str, title: str) -> dict[str, Any]:
     table = _named(loaded, loaded.table).dropna(subset=[column]).nlargest(RANKED, column)
     values = ", ".join(f"{n} {v:.2f}" for n, v in zip(table["label"], table[column], strict=True))
-    drawn = bars(table, x=column, label="label", title=title) if len(table) else ""
-    return {"svg": drawn, "says": f"{title}: {values}.", "column": column, "title": title}
+    figure = (
+        Figure(
+            f"minerals_{column}",
+            f"Minerals by {title}",
+            f"{title}: {values}.",
+            bars(table, x=column, label="label", title=title),
+            table[["name", "coverage", column]],
+        )
+        if len(table)
+        else None
+    )
+    return {"figure": figure, "column": column, "title": title}
+
+
+def _countries(warehouse: Warehouse, loaded: LoadedMinerals) -> dict[str, Any]:
+    """Rank countries by their mean TradeRisk over the minerals with all codes, and years."""
+    complete = loaded.table.index[loaded.table["coverage"] == "complete"].tolist()
+    risk = warehouse.read(RESOURCE_RISK).where(F.col("resource").isin(complete))
+    means = risk.groupBy("country", "name").agg(
+        F.mean("trade_risk").alias("trade_risk"),
+        F.count("trade_risk").alias("mineral_years"),
+        F.mean("import_reliance").alias("import_reliance"),
+        F.mean("pagerank").alias("pagerank"),
+    )
+    cells = len(loaded.networks[loaded.networks["resource"].isin(complete)])
+    return country_ranks(means.toPandas(), len(complete), cells)
+
+
+def country_ranks(means: pd.DataFrame, minerals: int, mineral_years: int) -> dict[str, Any]:
+    """Return the countries with the highest mean TradeRisk, of those that trade often enough.
+
+    Args:
+        means: country, name, trade_risk, mineral_years; one row a country.
+        minerals: minerals that the means are over.
+        mineral_years: pairs of mineral and year that the means are over.
+    """
+    often = means[means["mineral_years"] >= LEAST_TRADED * mineral_years]
+    table = often.sort_values(["trade_risk", "country"], ascending=[False, True]).head(RANKED)
+    values = ", ".join(f"{row.name} {row.trade_risk:.4f}" for row in table.itertuples(index=False))
+    title = "mean TradeRisk over minerals"
+    figure = (
+        Figure(
+            "minerals_countries",
+            f"Countries by {title}",
+            f"{title} of {len(table)} countries: {values}.",
+            bars(table, x="trade_risk", label="name", title=title),
+            table,
+        )
+        if len(table)
+        else None
+    )
+    return {
+        "figure": figure,
+        "minerals": minerals,
+        "least": f"{LEAST_TRADED:.0%}",
+        "compared": len(often),
+    }
 
 
 def _trend(loaded: LoadedMinerals) -> dict[str, Any]:
@@ -152,8 +217,18 @@ def _trend(loaded: LoadedMinerals) -> dict[str, Any]:
         f"{rows['resilience'].iloc[-1]:.2f} in {rows['year'].iloc[-1]}"
         for name, rows in data.groupby("series")
     )
-    svg = lines(data, y="resilience", title="Resilience, 1 / lambda") if len(data) else ""
-    return {"svg": svg, "told": told}
+    figure = (
+        Figure(
+            "minerals_resilience",
+            "Resilience of networks of minerals, 1 / lambda",
+            f"Resilience over the years. {told}.",
+            lines(data, y="resilience", title="Resilience, 1 / lambda", log=True),
+            data[["resource", "year", "resilience"]],
+        )
+        if len(data)
+        else None
+    )
+    return {"figure": figure, "told": told}
 
 
 def _table(loaded: LoadedMinerals) -> list[dict[str, Any]]:
@@ -251,4 +326,5 @@ def _shock(warehouse: Warehouse, settings: Settings, loaded: LoadedMinerals) -> 
         for step, rows in found.table.groupby("step")
         if int(step) <= min(STEPS, STEPS_SHOWN)  # type: ignore[call-overload]
     ]
-    return {"path": found, "steps": steps, "resource": resource}
+    figure = path_figure(found, steps=STEPS_SHOWN, countries=HIT_SHOWN)
+    return {"path": found, "steps": steps, "resource": resource, "figure": figure}

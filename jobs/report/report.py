@@ -1,268 +1,297 @@
 """What do the numbers say, and what may be concluded from them?
 
-Reads   sources, trade, rejects, countries, products, stability, indicators, and those of networks
-Writes  index.html in the report folder: one self-contained page
+Reads   the tables of sources, network, indicators, countries and minerals
+Writes  index.html in the report folder, one self-contained page, and figures/ beside it: every
+        figure as SVG, PNG and CSV
 """
 
 from __future__ import annotations
 
-import re
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
 
 from conf.materials import Material, material
 from conf.problem import Problem
 from conf.settings import Settings
 from jobs.network.chosen import chosen_materials
-from jobs.report import minerals, networks
-from jobs.report.figures import bars, lines
-from jobs.tables import COUNTRIES, INDICATORS, PRODUCTS, REJECTS, SOURCES, STABILITY, TABLES, TRADE
+from jobs.report import by_tier, clusters, country_networks, growth, minerals, networks, suppliers
+from jobs.report.countries import MaterialFrames, pages
+from jobs.report.coverage import coverage
+from jobs.report.exports import FOLDER, export, figures_in, write
+from jobs.report.figures import Figure
+from jobs.report.ledger import ledger
+from jobs.report.page import digests, render
+from jobs.report.reading import marked_synthetic, quoted, rows
+from jobs.report.seeds import (
+    LEAST_IMPORTS_KUSD,
+    Seed,
+    ranking_figures,
+    rankings,
+    seeds_of,
+    trend_figures,
+    trends,
+)
+from jobs.tables import (
+    CLUSTER_AGREEMENT,
+    CLUSTERS,
+    CONTRIBUTIONS,
+    COUNTRIES,
+    COUNTRY_CLUSTERS,
+    DEPENDENCY_SCORES,
+    EDGES,
+    GROWTH,
+    GROWTH_DIAGNOSTICS,
+    INDICATORS,
+    INFLUENCES,
+    PRODUCTS,
+    PROFILES_WIDE,
+    REGION_MEMBERS,
+    REJECTS,
+    SCORE_LOADINGS,
+    SOURCES,
+    STABILITY,
+    STRENGTHS,
+    TABLES,
+    TIERS,
+    TRADE,
+    Table,
+)
 from jobs.warehouse import Warehouse
 
 READS = (
-    *(SOURCES, TRADE, REJECTS, COUNTRIES, STABILITY, INDICATORS),
+    *(SOURCES, TRADE, REJECTS, COUNTRIES, REGION_MEMBERS, STABILITY, INDICATORS),
+    *(DEPENDENCY_SCORES, SCORE_LOADINGS, CONTRIBUTIONS, INFLUENCES, STRENGTHS),
+    *(PROFILES_WIDE, CLUSTERS, COUNTRY_CLUSTERS, CLUSTER_AGREEMENT, GROWTH, GROWTH_DIAGNOSTICS),
     *networks.TABLES_READ,
     *minerals.TABLES_READ,
 )
 WRITES = ()
 SETTINGS = ("materials", "link_mode", "untested", "votes", "depth", *minerals.SETTINGS_READ)
 
-LEAST_IMPORTS_KUSD = 1000.0
-"""Imports of a product from which a country enters the ranking of dependence: 1 million USD."""
-RANKED = 10
-INDICATOR_NAMES = {
-    "str": "Systemic trade risk",
-    "hhi": "Concentration of suppliers (HHI)",
-    "exposure": "Exposure: imports / (imports + exports)",
-}
 
-
-@dataclass(frozen=True)
-class Seed:
-    """A seed product with its trends and rankings, as the page shows them."""
-
-    product: str
-    description: str
-    reason: str
-    trends: pd.DataFrame
-    dependent: pd.DataFrame
-    influential: pd.DataFrame
+def files(_: Settings) -> dict[str, str]:
+    """Digests of the templates."""
+    return digests()
 
 
 def is_current(settings: Settings, fingerprint: str) -> bool:
     """True if the page in the report folder was made from the same inputs."""
     page = _page(settings)
-    return page.is_file() and f'content="{fingerprint}"' in page.read_text(encoding="utf-8")[:2000]
+    if not page.is_file() or not (page.parent / FOLDER).is_dir():
+        return False
+    return f'content="{fingerprint}"' in page.read_text(encoding="utf-8")[:2000]
 
 
-def trends(indicators: DataFrame, products: list[str]) -> pd.DataFrame:
-    """Return mean str, hhi, exposure over the countries that import, by product and year."""
-    importing = indicators.where(F.col("product").isin(*products) & (F.col("imports_kusd") > 0))
-    return (
-        importing.groupBy("product", "year")
-        .agg(*(F.avg(n).alias(n) for n in INDICATOR_NAMES), F.count("*").alias("countries"))
-        .orderBy("product", "year")
-        .toPandas()
-    )
+@dataclass(frozen=True)
+class Shared:
+    """Rows that the sections of all materials read, once each.
 
-
-def rankings(indicators: DataFrame, countries: DataFrame, products: list[str]) -> pd.DataFrame:
-    """Return the countries with the highest str and influence, by product, in its last year.
-
-    Columns: ranking (dependent or influential), those of `indicators`, and the country's name.
+    Tables with a column `material` hold all materials; contributions and trade only the seeds.
     """
-    last = Window.partitionBy("product")
-    rows = (
-        indicators.where(F.col("product").isin(*products))
-        .withColumn("last_year", F.max("year").over(last))
-        .where("year = last_year")
-        .join(F.broadcast(countries.select("country", "name")), "country")
+
+    products: pd.DataFrame
+    countries: pd.DataFrame
+    members: pd.DataFrame
+    stability: pd.DataFrame
+    trend: pd.DataFrame
+    ranked: pd.DataFrame
+    scores: pd.DataFrame
+    seed_indicators: pd.DataFrame
+    trade: pd.DataFrame
+    by_material: dict[str, pd.DataFrame]
+
+    def of(self, table: Table, key: str) -> pd.DataFrame:
+        """Return the rows of a material."""
+        frame = self.by_material[table.name]
+        return frame[frame["material"] == key]
+
+
+AT_A_TIME = 4
+"""Tables read at the same time: Spark plans one while it reads another."""
+WHOLE = (
+    *(TIERS, EDGES, SCORE_LOADINGS, PROFILES_WIDE, STRENGTHS, CLUSTERS, COUNTRY_CLUSTERS),
+    *(CLUSTER_AGREEMENT, GROWTH, GROWTH_DIAGNOSTICS),
+)
+"""Tables of which all rows of the materials asked for are read."""
+OF_SEEDS = (
+    (CONTRIBUTIONS, ("material", "year", "product", "supplier", "country", "contribution")),
+    (INFLUENCES, ("material", "year", "product", "supplier", "summand")),
+)
+"""Tables of which the rows of seeds are read, and the columns."""
+
+
+def read(warehouse: Warehouse, materials: list[Material]) -> Shared:
+    """Return the rows behind the page, some tables at a time: each takes Spark a moment."""
+    seeds = sorted({seed.product for one in materials for seed in one.seeds})
+    asked = f"material in ({quoted([one.key for one in materials])})"
+    of_seeds = f"product in ({quoted(seeds)})"
+    indicators, countries = warehouse.read(INDICATORS), warehouse.read(COUNTRIES)
+    known, members = rows(warehouse, COUNTRIES), rows(warehouse, REGION_MEMBERS)
+    traded = ("year", "product", "exporter", "importer", "value_kusd")
+    measured = ("year", "product", "country", "imports_kusd", "exports_kusd", "str", "damping")
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        whole = {table.name: pool.submit(rows, warehouse, table, asked) for table in WHOLE}
+        of_seed = {
+            table.name: pool.submit(rows, warehouse, table, f"{asked} and {of_seeds}", columns)
+            for table, columns in OF_SEEDS
+        }
+        trend = pool.submit(trends, indicators, seeds)
+        ranked = pool.submit(rankings, indicators, countries, seeds)
+        scores = pool.submit(_scores, warehouse, asked, known, members)
+        stability = pool.submit(rows, warehouse, STABILITY, columns=("country", "year", "pv"))
+        seed_indicators = pool.submit(rows, warehouse, INDICATORS, of_seeds, measured)
+        trade = pool.submit(rows, warehouse, TRADE, of_seeds, traded)
+    return Shared(
+        products=rows(warehouse, PRODUCTS),
+        countries=known,
+        members=members,
+        stability=stability.result(),
+        trend=trend.result(),
+        ranked=ranked.result(),
+        scores=scores.result(),
+        seed_indicators=seed_indicators.result(),
+        trade=trade.result(),
+        by_material={name: read.result() for name, read in {**whole, **of_seed}.items()},
     )
-    importing = F.col("imports_kusd") >= LEAST_IMPORTS_KUSD
-    both = [
-        (rows.where(among).withColumn("ranking", F.lit(name)), column)
-        for name, column, among in (
-            ("dependent", "str", importing),
-            ("influential", "influence", F.col("exports_kusd") > 0),
-        )
+
+
+def _scores(
+    warehouse: Warehouse, asked: str, countries: pd.DataFrame, members: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the last year's scores, with exports, of the countries whose networks are drawn."""
+    region = members.loc[members["region"] == country_networks.REGION, "country"]
+    looked_at = countries.loc[countries["iso3"].isin(country_networks.LOOKED_AT), "country"]
+    codes = ", ".join(str(code) for code in sorted({*region, *looked_at})) or "null"
+    every = warehouse.read(DEPENDENCY_SCORES).where(f"{asked} and country in ({codes})")
+    year = every.where("score is not null").selectExpr("max(year)").first()
+    if year is None or year[0] is None:
+        return every.limit(0).toPandas().assign(exports_kusd=0.0)
+    exports = warehouse.read(INDICATORS).select("year", "product", "country", "exports_kusd")
+    joined = every.where(f"year = {year[0]}").join(exports, ["year", "product", "country"])
+    return joined.orderBy("material", "product", "country").toPandas()
+
+
+def material_story(one: Material, shared: Shared, network: networks.NetworkStory) -> dict[str, Any]:
+    """Return what the page says of one material."""
+    key = one.key
+    seeds, missing = seeds_of(one, shared.products, shared.trend, shared.ranked)
+    tiers, labels = shared.of(TIERS, key), shared.of(COUNTRY_CLUSTERS, key)
+    members = shared.members[shared.members["region"] == country_networks.REGION]
+    notes = shared.of(SCORE_LOADINGS, key)["note"].dropna()
+    behind = [
+        suppliers.story(one, seed, shared.of(INFLUENCES, key), shared.countries) for seed in seeds
     ]
-    ranked = [
-        frame.withColumn("place", F.row_number().over(last.orderBy(F.desc(column), "country")))
-        for frame, column in both
-    ]
-    top = ranked[0].unionByName(ranked[1]).where(F.col("place") <= RANKED)
-    return top.orderBy("ranking", "product", "place").toPandas()
-
-
-def seeds_of(
-    chosen: Material, products: pd.DataFrame, trend: pd.DataFrame, ranked: pd.DataFrame
-) -> tuple[list[Seed], list[str]]:
-    """Return the seeds whose trade is loaded, and a sentence for each that is not."""
-    described = products.set_index("product")["description"]
-    seeds, missing = [], []
-    for seed in chosen.seeds_in(products["nomenclature"].iloc[0]):
-        mine = trend[trend["product"] == seed.product]
-        if mine.empty:
-            missing.append(f"{seed.product} ({seed.reason}): its trade is not in the loaded data.")
-            continue
-        top = ranked[ranked["product"] == seed.product]
-        seeds.append(
-            Seed(
-                seed.product,
-                described.get(seed.product, "not in the product list"),
-                seed.reason,
-                mine,
-                top[top["ranking"] == "dependent"],
-                top[top["ranking"] == "influential"],
-            )
-        )
-    return seeds, missing
-
-
-def coverage(warehouse: Warehouse) -> dict[str, Any]:
-    """Return what went in, what was refused and what was filled in, from the tables alone."""
-    sources = warehouse.read(SOURCES).where("kind = 'baci'").orderBy("year").toPandas()
-    rejects = (
-        warehouse.read(REJECTS)
-        .groupBy("reason")
-        .agg(F.count("*").alias("rows"), F.sum("value_kusd").alias("value_kusd"))
-        .orderBy(F.desc("rows"))
-        .toPandas()
-    )
-    filled = (
-        warehouse.read(STABILITY).groupBy("pv_source").count().orderBy(F.desc("count")).toPandas()
-    )
-    products = warehouse.read(TRADE).select("product").distinct().count()
-    editions = (
-        warehouse.read(STABILITY)
-        .where("edition is not null")
-        .groupBy("edition")
-        .agg(F.min("year").alias("first"), F.max("year").alias("last"))
-        .orderBy("first", "edition")
-        .toPandas()
-    )
     return {
-        "editions": editions,
-        "sources": sources,
-        "rejects": rejects,
-        "filled": filled,
-        "filled_total": int(filled["count"].sum()),
-        "products_loaded": products,
-        "products_listed": warehouse.read(PRODUCTS).count(),
-        "years": (int(sources["year"].min()), int(sources["year"].max())),
+        "material": one,
+        "missing": missing,
+        "network": network,
+        "network_figure": _network_figure(one, network, tiers),
+        "country_networks": country_networks.story(
+            one,
+            tiers,
+            shared.of(EDGES, key),
+            shared.scores[shared.scores["material"] == key],
+            shared.countries,
+            members,
+        ),
+        "score_note": notes.iloc[0] if len(notes) else "",
+        "trends": trend_figures(one, seeds),
+        "suppliers": behind,
+        "years": sorted({row["year"] for story in behind for row in story.rows}),
+        "seeds": [ranking_figures(one, seed) for seed in seeds],
+        "tiers": by_tier.story(one, shared.of(PROFILES_WIDE, key), shared.countries, labels),
+        "clusters": clusters.story(
+            one, shared.of(CLUSTERS, key), labels, shared.of(CLUSTER_AGREEMENT, key),
+            shared.countries,
+        ),
+        "growth": growth.story(
+            one, shared.of(GROWTH, key), shared.of(GROWTH_DIAGNOSTICS, key)
+        ),
+    }  # fmt: skip
+
+
+def _network_figure(one: Material, network: networks.NetworkStory, tiers: pd.DataFrame) -> Figure:
+    cells = tiers.assign(section=tiers["product"].map(networks.section_of))
+    counted = cells.groupby(["tier", "section"]).size().rename("products").reset_index()
+    title = f"{one.name}: production network by tier and section"
+    return Figure(f"{one.key}_network", title, network.told, network.svg, counted)
+
+
+def country_frames(one: Material, shared: Shared) -> MaterialFrames:
+    """Return what the pages of countries are made from, for one material."""
+    codes = {seed.product for seed in one.seeds}
+    of_seeds = shared.trade["product"].isin(codes)
+    indicators = shared.seed_indicators[shared.seed_indicators["product"].isin(codes)]
+    account = ledger(
+        shared.of(CONTRIBUTIONS, one.key), shared.trade[of_seeds], shared.stability, indicators
+    )
+    return MaterialFrames(
+        shared.of(PROFILES_WIDE, one.key),
+        account,
+        shared.of(STRENGTHS, one.key),
+        shared.of(COUNTRY_CLUSTERS, one.key),
+    )
+
+
+def gather(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
+    """Return everything the page says, by the names that the templates use."""
+    chosen = chosen_materials(settings)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        told = [pool.submit(networks.story, warehouse, one, settings) for one in chosen]
+        of_minerals = pool.submit(minerals.story, warehouse, settings)
+        account = pool.submit(coverage, warehouse)
+        shared = read(warehouse, [material(key) for key in settings.materials])
+        stories = [
+            material_story(one, shared, network.result())
+            for one, network in zip(chosen, told, strict=True)
+        ]
+    if not any(one["seeds"] for one in stories):
+        names = ", ".join(settings.materials)
+        raise Problem(f"No seed of {names} is in the loaded trade; ingest a release that has it.")
+    described = dict(shared.products[["product", "description"]].itertuples(index=False, name=None))
+    return {
+        "materials": stories,
+        "summary": [sentence for one in stories for sentence in in_short(one)],
+        "countries": pages(
+            {one.key: (one, country_frames(one, shared)) for one in chosen},
+            shared.countries,
+            described,
+        ),
+        "minerals": of_minerals.result(),
+        "network": settings.network,
+        "least_imports": LEAST_IMPORTS_KUSD / 1000,
+        "coverage": account.result(),
+        "synthetic": marked_synthetic(account.result()["sources"]),
+        "versions": [(t.name, warehouse.version(t)) for t in TABLES if warehouse.exists(t)],
+        "fingerprint": warehouse.metadata.get("fingerprint", ""),
+        "revision": warehouse.metadata.get("revision", "unknown"),
+        "command": _command(settings),
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 
-def chart(svg: str, says: str) -> Markup:
-    """Return a figure with a text alternative; the SVG is made here, the text is escaped."""
-    return (
-        Markup('<div class="chart" role="img" aria-label="{}">').format(says)
-        + Markup(svg)
-        + Markup("</div>")
-    )
-
-
-def figures(seeds: list[Seed]) -> list[dict[str, Any]]:
-    """Return the trend figures of the seeds."""
-    together = pd.concat(
-        [s.trends.assign(series=f"{s.product} {_short(s.description)}") for s in seeds]
-    )
-    drawn = []
-    for column, name in INDICATOR_NAMES.items():
-        first_last = "; ".join(
-            f"{s.product}: {s.trends[column].iloc[0]:.2f} in {s.trends['year'].iloc[0]}, "
-            f"{s.trends[column].iloc[-1]:.2f} in {s.trends['year'].iloc[-1]}"
-            for s in seeds
+def in_short(one: dict[str, Any]) -> list[str]:
+    """Return a sentence for each seed of a material: its mean risk and who stands behind it."""
+    told = []
+    for story in one["suppliers"]:
+        if not story.rows:
+            continue
+        first, last = story.rows[0], story.rows[-1]
+        seed: Seed = story.seed
+        moved = "rose" if last["mean"] > first["mean"] else "fell"
+        told.append(
+            f"{one['material'].name}, {seed.label}: mean systemic trade risk {moved} from "
+            f"{first['mean']:.2f} in {first['year']} to {last['mean']:.2f} in {last['year']} "
+            f"(indicators.str); {story.watched} stands behind {first['share']:.0%} and "
+            f"{last['share']:.0%} of what is above 1 (influences.summand)."
         )
-        drawn.append(
-            {
-                "column": column,
-                "name": name,
-                "told": first_last,
-                "svg": chart(
-                    lines(together, y=column, title=name), f"{name} over the years. {first_last}."
-                ),
-            }
-        )
-    return drawn
-
-
-def render(warehouse: Warehouse, settings: Settings) -> str:
-    """Return the page as HTML."""
-    products = warehouse.read(PRODUCTS).toPandas()
-    materials = [material(key) for key in settings.materials]
-    codes = [seed.product for one in materials for seed in one.seeds]
-    trend = trends(warehouse.read(INDICATORS), codes)
-    ranked = rankings(warehouse.read(INDICATORS), warehouse.read(COUNTRIES), codes)
-    chosen = []
-    for what in chosen_materials(settings):
-        seeds, missing = seeds_of(what, products, trend, ranked)
-        chosen.append(
-            {
-                "material": what,
-                "missing": missing,
-                "network": networks.story(warehouse, what, settings),
-                "figures": figures(seeds) if seeds else [],
-                "seeds": [
-                    {
-                        "seed": s,
-                        "year": int(s.trends["year"].max()),
-                        "dependent_svg": _bars(s, "dependent", "str", "systemic trade risk"),
-                        "influential_svg": _bars(s, "influential", "influence", "influence"),
-                    }
-                    for s in seeds
-                ],
-            }
-        )
-    if not any(one["seeds"] for one in chosen):
-        names = ", ".join(settings.materials)
-        raise Problem(f"No seed of {names} is in the loaded trade; ingest a release that has it.")
-    versions = [(t.name, warehouse.version(t)) for t in TABLES if warehouse.exists(t)]
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["thousands"] = lambda number: f"{number:,.0f}"
-    environment.filters["number"] = lambda number, digits=2: (
-        "–" if pd.isna(number) else f"{number:,.{digits}f}"
-    )
-    template = resources.files("jobs.report").joinpath("page.html").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
-        materials=chosen,
-        minerals=minerals.story(warehouse, settings),
-        chart=chart,
-        network=settings.network,
-        least_imports=LEAST_IMPORTS_KUSD / 1000,
-        coverage=coverage(warehouse),
-        versions=versions,
-        fingerprint=warehouse.metadata.get("fingerprint", ""),
-        revision=warehouse.metadata.get("revision", "unknown"),
-        command=_command(settings),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )
-
-
-def _bars(seed: Seed, which: str, column: str, title: str) -> Markup:
-    data: pd.DataFrame = getattr(seed, which)
-    if data.empty:
-        return Markup("<p>No country qualifies in this year.</p>")
-    says = ", ".join(f"{row['name']} {row[column]:.2f}" for _, row in data.iterrows())
-    return chart(
-        bars(data, x=column, label="name", title=title), f"{title} of {seed.product}: {says}."
-    )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 48 else re.sub(r"\W*\s?\w*$", "", text[:48]) + " …"
+    return told
 
 
 def _command(settings: Settings) -> str:
@@ -277,9 +306,9 @@ def _page(settings: Settings) -> Path:
 
 
 def run(warehouse: Warehouse, settings: Settings) -> None:
-    """Write the page; it appears whole or not at all."""
+    """Write the figures, then the page; each file appears whole or not at all."""
+    told = gather(warehouse, settings)
     page = _page(settings)
     page.parent.mkdir(parents=True, exist_ok=True)
-    partial = page.with_suffix(".partial")
-    partial.write_text(render(warehouse, settings), encoding="utf-8")
-    partial.replace(page)
+    export(list(figures_in(told)), page.parent / FOLDER, synthetic=told["synthetic"])
+    write(page, render(told).encode())

@@ -77,8 +77,8 @@ def test_two_extreme_countries_are_the_background_of_very_low():
     crowd = rng.normal(0, 1, (3366, 2)) + np.repeat([[0, 0], [9, 2], [4, 9]], 1122, axis=0)
     far = np.vstack(
         [
-            [[-14.0, 16.0]] + rng.normal(0, 1.5, (17, 2)),
-            [[24.0, -9.0]] + rng.normal(0, 1.5, (17, 2)),
+            np.array([-14.0, 16.0]) + rng.normal(0, 1.5, (17, 2)),
+            np.array([24.0, -9.0]) + rng.normal(0, 1.5, (17, 2)),
         ]
     )
     labels = dbm_labels(np.vstack([crowd, far]))
@@ -115,8 +115,10 @@ def test_alignment_renames_and_never_merges():
 
 def test_mode_is_the_most_frequent_label_and_a_tie_goes_to_the_latest_year():
     rows = np.array(
-        [(7, 2001, 1), (7, 2002, 2), (7, 2003, 1), (3, 2004, 2), (3, 2001, 0), (3, 2003, 0)]
-        + [(3, 2002, 2), (5, 2001, 4)]
+        [
+            *((7, 2001, 1), (7, 2002, 2), (7, 2003, 1)),
+            *((3, 2004, 2), (3, 2001, 0), (3, 2003, 0), (3, 2002, 2), (5, 2001, 4)),
+        ]
     )
     for order in (np.arange(8), np.random.default_rng(0).permutation(8)):
         found = mode_clusters(*rows[order].T)

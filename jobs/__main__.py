@@ -142,6 +142,20 @@ def shock(settings: Settings, words: Sequence[str]) -> None:
     print_shock(settings, words)
 
 
+def profile(settings: Settings, words: Sequence[str]) -> None:
+    """Print a country or a product."""
+    from jobs.overview import print_profile
+
+    print_profile(settings, words)
+
+
+def compare(settings: Settings, words: Sequence[str]) -> None:
+    """Print two countries, products or years side by side."""
+    from jobs.overview import print_compare
+
+    print_compare(settings, words)
+
+
 def record(settings: Settings, words: Sequence[str]) -> None:
     """Make a recording of the answers that the warehouse asked for."""
     from jobs.network.live import Saved
@@ -171,6 +185,18 @@ def commands() -> dict[str, Command]:
             "where a shock to a mineral's supply from one country goes, step by step",
             "MINERAL ORIGIN [YEAR]",
             shock,
+        ),
+        Command(
+            "profile",
+            "a country or a product in the terminal",
+            "COUNTRY|PRODUCT [YEAR] [MATERIAL]",
+            profile,
+        ),
+        Command(
+            "compare",
+            "two countries, two products or two years side by side",
+            "A B [YEAR] [MATERIAL] | A YEAR YEAR [MATERIAL]",
+            compare,
         ),
         Command("package", "build what a cluster needs", "[FOLDER]", package),
         Command("record", "make a recording of answers asked live or in a batch", "[FILE]", record),

@@ -147,6 +147,8 @@ def generate(settings: Settings, words: Sequence[str]) -> None:
     from jobs.session import start
     from jobs.world.generate import generate as write
 
+    if len(words) != 1:
+        raise Problem("generate takes one word, the FOLDER to write, which must not exist.")
     write(start("generate", settings.warehouse).spark, settings, Path(words[0]))
     print(f"A synthetic world lies in {words[0]}; for use: --baci {words[0]}")
 
@@ -170,6 +172,20 @@ def accuracy(settings: Settings, words: Sequence[str]) -> None:
     from jobs.network.accuracy import print_accuracy
 
     print_accuracy(settings, words)
+
+
+def profile(settings: Settings, words: Sequence[str]) -> None:
+    """Print a country or a product."""
+    from jobs.overview import print_profile
+
+    print_profile(settings, words)
+
+
+def compare(settings: Settings, words: Sequence[str]) -> None:
+    """Print two countries, products or years side by side."""
+    from jobs.overview import print_compare
+
+    print_compare(settings, words)
 
 
 def record(settings: Settings, words: Sequence[str]) -> None:
@@ -212,6 +228,18 @@ def commands() -> dict[str, Command]:
             networks,
         ),
         Command("accuracy", "how well each matcher does on labelled lines", "[FILE]", accuracy),
+        Command(
+            "profile",
+            "a country or a product in the terminal",
+            "COUNTRY|PRODUCT [YEAR] [MATERIAL]",
+            profile,
+        ),
+        Command(
+            "compare",
+            "two countries, two products or two years side by side",
+            "A B [YEAR] [MATERIAL] | A YEAR YEAR [MATERIAL]",
+            compare,
+        ),
         Command("package", "build what a cluster needs", "[FOLDER]", package),
         Command("record", "make a recording of answers and picks asked for", "[FILE]", record),
         Command(

@@ -247,8 +247,8 @@ class Network(Section):
     )
     matcher: Annotated[str, _one_of(*MATCHERS)] = Field(
         "pick",
-        description="how lines become products: pick (neighbours where none is), neighbours, tfidf,"
-        " embedding:MODEL (endpoint) or sentence-transformers",
+        description="lines to products: pick, neighbours, tfidf,"
+        " embedding:MODEL, sentence-transformers",
     )
     compared_matcher: Annotated[str, _one_of(*MATCHERS, "none")] = Field(
         "tfidf", description="second matcher, or none, whose votes are kept beside"
@@ -338,6 +338,17 @@ class Countries(Section):
     )
 
 
+class World(Section):
+    """How large a generated world is and how strong what is planted in it."""
+
+    world_products: int = Field(5000, ge=1, description="products of a generated world")
+    world_countries: int = Field(226, ge=24, description="countries of a generated world")
+    strength_network: float = Field(1.0, ge=0, le=1, description="planted networks; 0 = none")
+    strength_groups: float = Field(1.0, ge=0, le=1, description="planted groups; 0 = none")
+    strength_growth: float = Field(1.0, ge=0, le=1, description="planted growth; 0 = none")
+    strength_upstream: float = Field(1.0, ge=0, le=1, description="planted chains; 0 = none")
+
+
 class Settings(Section):
     """Everything a run depends on."""
 
@@ -354,6 +365,7 @@ class Settings(Section):
     network: Network = Network()
     minerals: Minerals = Minerals()
     countries: Countries = Countries()
+    world: World = World()
 
 
 @dataclass(frozen=True, slots=True)

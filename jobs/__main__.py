@@ -142,6 +142,15 @@ def shock(settings: Settings, words: Sequence[str]) -> None:
     print_shock(settings, words)
 
 
+def generate(settings: Settings, words: Sequence[str]) -> None:
+    """Write a synthetic world in BACI's own file format."""
+    from jobs.session import start
+    from jobs.world.generate import generate as write
+
+    write(start("generate", settings.warehouse).spark, settings, Path(words[0]))
+    print(f"A synthetic world lies in {words[0]}; for use: --baci {words[0]}")
+
+
 def edge(settings: Settings, words: Sequence[str]) -> None:
     """Print what speaks for an edge of a production network."""
     from jobs.network.edge_dossiers import print_edge
@@ -191,6 +200,9 @@ def commands() -> dict[str, Command]:
             "where a shock to a mineral's supply from one country goes, step by step",
             "MINERAL ORIGIN [YEAR]",
             shock,
+        ),
+        Command(
+            "generate", "a synthetic world in BACI's file format, truth known", "FOLDER", generate
         ),
         Command("edge", "what speaks for an edge of a network, and what not", "INPUT OUTPUT", edge),
         Command(
@@ -283,17 +295,20 @@ def main(arguments: Sequence[str]) -> int:
     checking = bool(arguments) and arguments[0] == "check"
     arguments = arguments[1:] if checking else arguments
     before_words = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    if {"--help", "-h"} & set(before_words) or before_words[:1] == ["help"]:
-        name = next((a for a in before_words if a in commands()), None)
-        print(usage(commands()[name] if name else None))
-        return 0
     try:
+        if {"--help", "-h"} & set(before_words) or before_words[:1] == ["help"]:
+            name = next((a for a in before_words if a in commands()), None)
+            print(usage(commands()[name] if name else None), flush=True)
+            return 0
         command, settings, words = parse(arguments)
         if not checking:
             command.run(settings, words)
     except Problem as problem:
         print(f"\n{problem}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who read the output has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.filename is None:
             raise

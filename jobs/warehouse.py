@@ -34,6 +34,12 @@ PROPERTIES = {
 }
 
 
+SYNTHETIC = "synthetic"
+"""Release of generated trade and edition of generated scores."""
+SYNTHETIC_MARK = "SYNTHETIC.txt"
+SYNTHETIC_PROPERTY = "trade_risk.synthetic"
+
+
 @dataclass(frozen=True)
 class Commit:
     """What a table's newest commit says of itself."""
@@ -65,6 +71,15 @@ class Warehouse:
     def files(self) -> Storage:
         """The folder itself."""
         return Storage(self.spark, self.root)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """True if its trade is generated, not real."""
+        return self.files.get(SYNTHETIC_MARK) is not None
+
+    def mark_synthetic(self) -> None:
+        """Mark the warehouse before its first table, so that every table says so too."""
+        self.files.put(b"Every number in this folder comes from generated trade.\n", SYNTHETIC_MARK)
 
     def path(self, table: Table) -> str:
         """Where a table lies."""
@@ -141,6 +156,8 @@ class Warehouse:
         properties = PROPERTIES | {
             f"delta.constraints.{name}": rule for name, rule in table.checks.items()
         }
+        if self.is_synthetic:
+            properties[SYNTHETIC_PROPERTY] = "true"
         if not table.has_statistics:
             properties["delta.dataSkippingNumIndexedCols"] = "0"
         listed = ", ".join(f"'{key}' = '{_escaped(value)}'" for key, value in properties.items())

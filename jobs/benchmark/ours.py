@@ -26,7 +26,7 @@ from jobs.benchmark.report import BY_GROUP
 from jobs.indicators.indicators import MATRICES_PER_BATCH, indicators, year_contexts
 from jobs.indicators.years import of_years, years_part
 from jobs.pipeline import all_jobs, execute
-from jobs.session import start
+from jobs.session import rows_per_batch, start
 from jobs.tables import INDICATORS, REJECTS, STABILITY, TRADE, TRADE_MATRICES, Table
 from jobs.warehouse import Slice, Warehouse
 from udfs.systemic_risk import (
@@ -39,7 +39,6 @@ from udfs.systemic_risk import (
 INDICATORS_BY_GROUP = dataclasses.replace(INDICATORS, name=BY_GROUP)
 FLOWS_PER_GROUP_TASK = 500_000
 """Flows behind one task of the group-by way: several tasks a core, each of many product-years."""
-BATCH_SETTING = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 
 @dataclasses.dataclass
@@ -215,11 +214,8 @@ def _indicator_stages(
         "solve": lambda: _consumed(matrices.mapInArrow(solved_and_dropped, schema)),
         "return": lambda: _consumed(indicators(matrices, contexts)),
     }
-    warehouse.spark.conf.set(BATCH_SETTING, MATRICES_PER_BATCH)
-    try:
+    with rows_per_batch(warehouse.spark, MATRICES_PER_BATCH):
         took = {name: _median_seconds(step, times) for name, step in steps.items()}
-    finally:
-        warehouse.spark.conf.unset(BATCH_SETTING)
     return {
         "totals": took["totals"],
         "read": took["read"],

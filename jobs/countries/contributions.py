@@ -18,6 +18,7 @@ from pyspark.sql.types import StructType
 from conf.settings import Settings
 from jobs.countries.network import materials_part, network_products, within_network
 from jobs.indicators.years import of_years
+from jobs.session import rows_per_batch
 from jobs.tables import CONTRIBUTIONS, INFLUENCES, STABILITY, TIERS, TRADE_MATRICES, Table
 from jobs.warehouse import Warehouse
 from udfs.contributions import contributions_of_batches, influences_of_batches
@@ -62,11 +63,7 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
         (CONTRIBUTIONS, contributions_of_batches(stability, arrow(CONTRIBUTIONS), floor=floor)),
         (INFLUENCES, influences_of_batches(stability, arrow(INFLUENCES))),
     )
-    spark = warehouse.spark
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", MATRICES_PER_BATCH)
-    try:
+    with rows_per_batch(warehouse.spark, MATRICES_PER_BATCH):
         for table, function in functions:
             rows = spread.mapInArrow(function, table.result_schema)
             warehouse.replace(table, rows, part(settings))
-    finally:
-        spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")

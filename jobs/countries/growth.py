@@ -123,7 +123,9 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
     found = rows.groupBy("material").applyInPandas(fit_all, MODELS).toPandas()
     missing = sorted(set(settings.materials) - set(found["material"]))
     without = [not_fitted(material, DEFAULT, NO_TRADE) for material in missing]
-    found = pd.concat([found, pd.DataFrame(without, columns=columns)])
+    if without:
+        lacking = pd.DataFrame(without, columns=columns, dtype=object)
+        found = pd.concat([found.astype(object), lacking], ignore_index=True)
     say_what_was_fitted(settings.materials, found)
     terms = found[found["term"].notna()].drop(columns="kind").rename(columns={"variant": "kind"})
     others = found[found["kind"].notna()]

@@ -18,6 +18,7 @@ from pyspark.sql.types import StructType
 from conf.problem import Problem
 from conf.settings import Settings
 from jobs.indicators.years import of_years, years_part
+from jobs.session import rows_per_batch
 from jobs.tables import INDICATORS, STABILITY, TRADE, TRADE_MATRICES
 from jobs.warehouse import Warehouse
 from udfs.systemic_risk import YearContext, indicators_of_batches
@@ -68,9 +69,5 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
     scores = warehouse.read(STABILITY).select("year", "country", "pv", "pv_source")
     contexts = year_contexts(totals.toPandas(), scores.toPandas())
     matrices = of_years(warehouse.read(TRADE_MATRICES), settings)
-    spark = warehouse.spark
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", MATRICES_PER_BATCH)
-    try:
+    with rows_per_batch(warehouse.spark, MATRICES_PER_BATCH):
         warehouse.replace(INDICATORS, indicators(matrices, contexts), part(settings))
-    finally:
-        spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")

@@ -126,7 +126,7 @@ def scatter(data: pd.DataFrame, *, x: str, y: str, label: str, x_title: str, y_t
         align="left", dx=5, fontSize=9, stroke="#ffffff", strokeWidth=2.5, opacity=0.9
     ).encode(text=f"{label}:N")
     names = base.mark_text(align="left", dx=5, fontSize=9, color=INK).encode(text=f"{label}:N")
-    return drawn(alt.layer(points, halo, names), 280)
+    return drawn(alt.layer(halo, points, names), 280)
 
 
 def spreads(data: pd.DataFrame, *, group: str, panels: Mapping[str, str]) -> str:

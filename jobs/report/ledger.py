@@ -76,11 +76,12 @@ def changes(account: pd.DataFrame) -> pd.DataFrame:
 
     account: see `ledger`. Columns: country, supplier, change (of the contribution), and share and
     pv of both years as share_first, share_last, pv_first, pv_last; a supplier without a line in a
-    year counts as 0. A country with one year has no rows.
+    year counts as 0, and its pv is NaN only if it stands behind nobody in that year. A country with
+    one year has no rows.
     """
     years = account.groupby("country")["year"]
     first, last = years.transform("min"), years.transform("max")
-    keys, values = ["country", "supplier"], ["contribution", "share", "pv"]
+    keys, values = ["country", "supplier"], ["contribution", "share"]
     ends = [account.loc[(account["year"] == end) & (first < last)] for end in (first, last)]
     both = ends[0][keys + values].merge(
         ends[1][keys + values], on=keys, how="outer", suffixes=("_first", "_last")
@@ -88,4 +89,11 @@ def changes(account: pd.DataFrame) -> pd.DataFrame:
     amounts = [f"{name}_{end}" for name in ("contribution", "share") for end in ("first", "last")]
     both[amounts] = both[amounts].fillna(0.0)
     both["change"] = both["contribution_last"] - both["contribution_first"]
-    return both.drop(columns=["contribution_first", "contribution_last"])
+    spans = years.agg(year_first="min", year_last="max").reset_index()
+    both = both.merge(spans, on="country")
+    scores = account.drop_duplicates(["supplier", "year"]).set_index(["supplier", "year"])["pv"]
+    for end in ("first", "last"):
+        both = both.join(scores.rename(f"pv_{end}"), on=["supplier", f"year_{end}"])
+    return both.drop(
+        columns=[f"{name}_{end}" for name in ("contribution", "year") for end in ("first", "last")]
+    )

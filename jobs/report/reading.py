@@ -29,9 +29,3 @@ def rows(
 def quoted(values: tuple[str, ...] | list[str]) -> str:
     """Return texts as an SQL list; they are codes of this project, checked elsewhere."""
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values) or "null"
-
-
-def marked_synthetic(sources: pd.DataFrame) -> bool:
-    """True if a release is marked: the generator writes `synthetic` into its name."""
-    releases = sources["release"].dropna().astype(str)
-    return bool(releases.str.contains("synthetic", case=False).any())

@@ -36,7 +36,7 @@ from jobs.report.exports import FOLDER, export, figures_in, write
 from jobs.report.figures import Figure
 from jobs.report.ledger import ledger
 from jobs.report.page import digests, render
-from jobs.report.reading import marked_synthetic, quoted, rows
+from jobs.report.reading import quoted, rows
 from jobs.report.seeds import (
     LEAST_IMPORTS_KUSD,
     Seed,
@@ -284,7 +284,7 @@ def gather(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
         "network": settings.network,
         "least_imports": LEAST_IMPORTS_KUSD / 1000,
         "coverage": account.result(),
-        "synthetic": marked_synthetic(account.result()["sources"]),
+        "synthetic": warehouse.is_synthetic,
         "versions": [(t.name, warehouse.version(t)) for t in TABLES if warehouse.exists(t)],
         "fingerprint": warehouse.metadata.get("fingerprint", ""),
         "revision": warehouse.metadata.get("revision", "unknown"),

@@ -44,7 +44,7 @@ from jobs.sources.baci_rows import (
     unpack_trade,
 )
 from jobs.tables import COUNTRIES, PRODUCTS, REJECTS, SOURCES, TRADE
-from jobs.warehouse import Slice, Warehouse
+from jobs.warehouse import SYNTHETIC, Slice, Warehouse
 from udfs.stability import wgi_code
 
 READS = ()
@@ -109,6 +109,7 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
         _path(settings), nomenclature=settings.ingest.nomenclature, years=settings.years
     )
     codes = _codes(release, settings.ingest)
+    _mark_or_refuse_synthetic(warehouse, release)
     _refuse_mixing(warehouse, release, settings.ingest)
     staging = _staging_folder(warehouse, release, settings)
     _drop_other_stagings(warehouse, keep=staging)
@@ -144,6 +145,20 @@ def _codes(release: baci.Release, options: Ingest) -> Codes:
         hints = ", ".join(code + nearest(code, codes.products) for code in strange)
         raise Problem(f"--products: {release.nomenclature} has no {hints}.")
     return codes
+
+
+def _mark_or_refuse_synthetic(warehouse: Warehouse, release: baci.Release) -> None:
+    """Keep generated and real trade in warehouses of their own, --replace or not."""
+    generated = release.release == SYNTHETIC
+    if generated and not warehouse.is_synthetic and not warehouse.exists(SOURCES):
+        warehouse.mark_synthetic()
+    if generated != warehouse.is_synthetic:
+        kinds = ("generated", "real") if generated else ("real", "generated")
+        raise Problem(
+            f"{release.archive} is {kinds[0]} trade and the warehouse {warehouse.root} is for "
+            f"{kinds[1]} trade. They are never mixed, not even by --replace: give another "
+            "--warehouse."
+        )
 
 
 def _refuse_mixing(warehouse: Warehouse, release: baci.Release, options: Ingest) -> None:

@@ -16,7 +16,7 @@ from conf.settings import Settings
 from jobs.progress import say
 from jobs.sources import baci, wgi
 from jobs.tables import COUNTRIES, STABILITY, TRADE
-from jobs.warehouse import Warehouse
+from jobs.warehouse import SYNTHETIC, Warehouse
 from udfs.stability import fill
 
 READS = (TRADE, COUNTRIES)
@@ -37,6 +37,7 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
         say(f"  {note}")
     years = sorted(row.year for row in warehouse.read(TRADE).select("year").distinct().collect())
     countries = warehouse.read(COUNTRIES).orderBy("country").toPandas()
+    _refuse_mixing(warehouse, observed, path)
     _refuse_strangers(observed, countries, path)
     options = settings.stability
     try:
@@ -60,6 +61,17 @@ def _path(settings: Settings) -> str:
             "No stability scores: give --wgi the World Bank's file (wgidataset.xlsx or its CSV)."
         )
     return settings.stability.wgi
+
+
+def _refuse_mixing(warehouse: Warehouse, observed: pd.DataFrame, path: str) -> None:
+    """Refuse generated scores beside real trade, and real scores beside generated trade."""
+    generated = bool((observed["edition"] == SYNTHETIC).any())
+    if generated != warehouse.is_synthetic:
+        scores, trade = ("generated", "real") if generated else ("real", "generated")
+        raise Problem(
+            f"{path} holds {scores} scores and the warehouse {warehouse.root} {trade} trade; "
+            "expected both of a kind. A generated world has its own: --wgi FOLDER/wgi.csv."
+        )
 
 
 def _refuse_strangers(observed: pd.DataFrame, countries: pd.DataFrame, path: str) -> None:

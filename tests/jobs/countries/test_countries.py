@@ -53,7 +53,7 @@ def write_network(warehouse, material="rare_earths", tier_of=TIER_OF, edges=EDGE
         spark.createDataFrame(tiers, TIERS.result_schema),
         {"material": (material,)},
     )
-    rows = [(material, i, o, 9, True, 2.0) for i, o in edges]
+    rows = [(material, i, o, 9, True, 2.0, None) for i, o in edges]
     warehouse.replace(
         EDGES, spark.createDataFrame(rows, EDGES.result_schema), {"material": (material,)}
     )

@@ -11,7 +11,6 @@ from jobs.report.country_networks import colour_of, layout
 from jobs.report.exports import export, figures_in, framed
 from jobs.report.figures import Figure, bars, lines
 from jobs.report.ledger import changes, ledger
-from jobs.report.reading import marked_synthetic
 from jobs.report.suppliers import risk_by_supplier
 from jobs.tables import CLUSTER_AGREEMENT, CLUSTERS, COUNTRY_CLUSTERS, GROWTH, GROWTH_DIAGNOSTICS
 from tests.jobs.report.small_world import CODES, MATERIAL, SCRIPT, SEEDS, YEARS, empty, frames, told
@@ -61,6 +60,23 @@ def test_changes_of_lines_add_up_to_the_change_of_the_risk(account):
     moved = changes(account).groupby("country")["change"].sum()
     sums = account.groupby(["country", "year"])["contribution"].sum().unstack()
     assert np.allclose(moved, sums[YEARS[-1]] - sums[YEARS[0]], rtol=0, atol=SUMS)
+
+
+def test_a_new_supplier_has_a_stability_in_the_first_year_too():
+    """Supplier 3 stands behind country 2 in both years, and behind country 1 only in the last."""
+    line = ["year", "country", "supplier", "contribution", "direct", "share", "pv"]
+    account = pd.DataFrame(
+        [
+            (2007, 1, 1, 1.0, 0.0, 0.0, 60.0),
+            (2007, 2, 3, 0.2, 0.2, 1.0, 30.0),
+            (2023, 1, 3, 0.5, 0.5, 1.0, 10.0),
+            (2023, 2, 3, 0.4, 0.4, 1.0, 10.0),
+        ],
+        columns=line,
+    )
+    moved = changes(account).set_index(["country", "supplier"])
+    assert moved.loc[(1, 3), ["pv_first", "pv_last"]].tolist() == [30.0, 10.0]
+    assert moved.loc[(1, 3), "change"] == 0.5
 
 
 def test_parts_of_suppliers_and_loops_make_the_mean_risk():
@@ -175,10 +191,3 @@ def test_the_number_of_a_cluster_gives_way_to_a_name():
     tree = ElementTree.fromstring(svg)
     level = {t.text: float(t.attrib["y"]) for t in tree.iter("{http://www.w3.org/2000/svg}text")}
     assert level["China"] - level["1"] >= clusters.TEXT
-
-
-@pytest.mark.parametrize(
-    ("release", "marked"), [("202601", False), ("synthetic-1", True), (None, False)]
-)
-def test_generated_releases_are_known_by_their_name(release, marked):
-    assert marked_synthetic(pd.DataFrame({"release": [release]})) is marked

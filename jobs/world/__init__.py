@@ -1,0 +1,1 @@
+"""A synthetic world in BACI's own file format, with what was planted beside it."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table as Grid
 
@@ -265,14 +267,13 @@ def print_profile(settings: Settings, words: Sequence[str]) -> None:
     ask = _asking("profile", settings)
     question = asked(ask, settings, words, sides=1)
     [(subject, year)], [lines] = question.sides, answer(ask, question)
-    grid = Grid(title=escape(_title(subject, year, question)), title_justify="left")
-    for heading in ("measure", "value", "higher than", "", "all years", "why no value"):
-        grid.add_column(heading, justify="right" if heading in ("value", "higher than") else "left")
+    notes = footnotes(lines)
+    grid = _grid(_title(subject, year, question), "measure", "value>", "higher than>", "", "years")
     for line in lines:
-        cells = (number(line.value), _percent(line.place), bar(line.place), spark_line(line.trend))
-        grid.add_row(line.measure, *cells, line.reason or "")
+        cells = (_percent(line.place), bar(line.place), spark_line(line.trend))
+        grid.add_row(line.measure, _shown(line, notes), *cells)
     CONSOLE.print(grid)
-    _explain(subject)
+    _explain(subject, notes)
     if subject.kind == "product":
         for by, title in (("imports_kusd", "Largest importers"), ("influence", "Most influential")):
             CONSOLE.print(_traders_grid(traders(ask, subject.key, year, by), by, title))
@@ -283,17 +284,33 @@ def print_compare(settings: Settings, words: Sequence[str]) -> None:
     ask = _asking("compare", settings)
     question = asked(ask, settings, words, sides=2)
     left, right = answer(ask, question)
+    notes = footnotes([*left, *right])
     titles = [_title(subject, year, question) for subject, year in question.sides]
-    grid = Grid(title=escape(f"A  {titles[0]}\nB  {titles[1]}"), title_justify="left")
-    for heading in ("measure", "A", "", "B", "", "B - A", "why no value"):
-        grid.add_column(heading, justify="right" if heading in ("A", "B", "B - A") else "left")
+    grid = _grid(f"A  {titles[0]}\nB  {titles[1]}", "measure", "A>", "", "B>", "", "B - A>")
     for a, b in zip(left, right, strict=True):
-        reasons = {f"{side}: {x.reason}" for side, x in (("A", a), ("B", b)) if x.reason}
-        cells = (number(a.value), bar(a.place), number(b.value), bar(b.place))
-        difference = number(b.value - a.value)
-        grid.add_row(a.measure, *cells, difference, "; ".join(sorted(reasons)))
+        cells = (_shown(a, notes), bar(a.place), _shown(b, notes), bar(b.place))
+        grid.add_row(a.measure, *cells, number(b.value - a.value))
     CONSOLE.print(grid)
-    _explain(question.sides[0][0])
+    _explain(question.sides[0][0], notes)
+
+
+def footnotes(lines: Iterable[Line]) -> dict[str, str]:
+    """Return a letter for every reason why a line has no value."""
+    reasons = dict.fromkeys(line.reason for line in lines if line.reason)
+    return {reason: letter for reason, letter in zip(reasons, ascii_lowercase, strict=False)}
+
+
+def _shown(line: Line, notes: dict[str, str]) -> str:
+    return f"{NONE} {notes[line.reason]}" if line.reason else number(line.value)
+
+
+def _grid(title: str, *headings: str) -> Grid:
+    """Return an empty grid; a heading that ends in > is of numbers."""
+    grid = Grid(title=escape(title), title_justify="left", box=SIMPLE)
+    for heading in headings:
+        right = heading.endswith(">")
+        grid.add_column(heading.rstrip(">"), justify="right" if right else "left", no_wrap=True)
+    return grid
 
 
 def _asking(name: str, settings: Settings) -> Ask:
@@ -311,11 +328,11 @@ def _title(subject: Subject, year: int, question: Question) -> str:
     )
 
 
-def _explain(subject: Subject) -> None:
+def _explain(subject: Subject, notes: dict[str, str]) -> None:
     others = "countries" if subject.kind == "country" else "products loaded"
-    say(
-        f"Bars: share of the other {others} with a lower value in the same year. {NONE} = no value."
-    )
+    say(f"Bars: share of the other {others} with a lower value in the same year.")
+    for reason, letter in notes.items():
+        say(f"{NONE} {letter}: {reason}")
 
 
 def _percent(share: float) -> str:
@@ -323,11 +340,7 @@ def _percent(share: float) -> str:
 
 
 def _traders_grid(rows: pd.DataFrame, by: str, title: str) -> Grid:
-    grid = Grid(title=title, title_justify="left")
-    grid.add_column("country")
-    for name in rows.columns[1:]:
-        grid.add_column(name, justify="right")
-    grid.add_column("")
+    grid = _grid(title, "country", *(f"{name}>" for name in rows.columns[1:]), "")
     for values, share in zip(rows.itertuples(index=False), rows[by] / rows[by].max(), strict=True):
         cells = (number(np.nan if value is None else float(value)) for value in values[1:])
         grid.add_row(escape(str(values[0])), *cells, bar(float(share)))

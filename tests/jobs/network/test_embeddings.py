@@ -1,6 +1,5 @@
 """Embeddings by an endpoint and by a folder: the right product, and no text asked for twice."""
 
-import importlib.util
 import sys
 import types
 from pathlib import Path
@@ -21,15 +20,9 @@ from jobs.network.embeddings import (
 from jobs.network.live import TEXTS, TRIES, endpoint_of
 from jobs.network.matches import SavedLines, matched_lines
 from jobs.network.recordings import recorded_picks
+from tests.jobs.network import endpoints
 
-spec = importlib.util.spec_from_file_location(
-    "endpoint_for_embeddings", Path(__file__).with_name("test_live.py")
-)
-live = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(live)
-service = live.service
-
-METHOD = f"embedding:{live.MODEL}"
+METHOD = f"embedding:{endpoints.MODEL}"
 PRODUCTS = ProductList("HS92", {"850511": "magnets", "010110": "horses", "381800": "wafers"})
 LINES = ["wafer", "horse", "magnet"]
 MEANT = ["381800", "010110", "850511"]
@@ -52,7 +45,7 @@ def quick(monkeypatch):
     monkeypatch.setattr("jobs.network.live.time.sleep", waits.append)
 
     def endpoint(chosen):
-        made = endpoint_of(chosen, live.MODEL)
+        made = endpoint_of(chosen, endpoints.MODEL)
         made.sleep = waits.append
         return made
 
@@ -60,7 +53,7 @@ def quick(monkeypatch):
 
 
 def good(body, _=0):
-    return 200, {}, live.vectors(body)
+    return 200, {}, endpoints.vectors(body)
 
 
 def flat(asked):
@@ -81,10 +74,12 @@ def test_nearest_description_by_an_endpoint_is_the_match(service, settings, tmp_
 
 
 def test_vectors_keep_their_places_in_any_order_and_over_many_requests(service, settings, tmp_path):
-    endpoint = service(lambda body, _: (200, {}, live.vectors(body, backwards=True)))
+    endpoint = service(lambda body, _: (200, {}, endpoints.vectors(body, backwards=True)))
     texts = ["".join("ab"[int(b)] for b in f"{n:09b}") for n in range(2 * TEXTS + 3)]
     chosen = settings(endpoint=endpoint.url)
-    embed = EndpointEmbedding(endpoint_of(chosen, live.MODEL), VectorStore(tmp_path / "v"), chosen)
+    embed = EndpointEmbedding(
+        endpoint_of(chosen, endpoints.MODEL), VectorStore(tmp_path / "v"), chosen
+    )
     found = embed(texts)
     counts = np.array([[text.count("a"), text.count("b")] for text in texts], float)
     expected = counts / np.linalg.norm(counts, axis=1, keepdims=True)
@@ -94,18 +89,18 @@ def test_vectors_keep_their_places_in_any_order_and_over_many_requests(service, 
 
 
 def half(body, number):
-    content = live.vectors(body)
+    content = endpoints.vectors(body)
     return (200, {"content-length": "9999"}, content[:80]) if number == 1 else (200, {}, content)
 
 
 def too_few(body, number):
     fewer = {**body, "input": body["input"][:-1]} if number == 1 else body
-    return 200, {}, live.vectors(fewer)
+    return 200, {}, endpoints.vectors(fewer)
 
 
 def zero(body, number):
     blank = {**body, "input": ["?" for _ in body["input"]]} if number == 1 else body
-    return 200, {}, live.vectors(blank)
+    return 200, {}, endpoints.vectors(blank)
 
 
 def at_first(status, headers=None, content=b"{}"):
@@ -141,20 +136,20 @@ def test_a_fault_that_stays_ends_the_run(service, settings, quick, tmp_path):
 
 
 def test_vectors_of_another_model_are_not_kept(service, settings, tmp_path):
-    endpoint = service(lambda body, _: (200, {}, live.vectors(body, model="small-model")))
+    endpoint = service(lambda body, _: (200, {}, endpoints.vectors(body, model="small-model")))
     kept = SavedLines.in_folder(tmp_path)
     chosen = settings(endpoint=endpoint.url)
     with pytest.raises(Problem, match="answered with 'small-model', asked for 'large-model'"):
         matched_lines(LINES, chosen, PRODUCTS, kept, {METHOD})
-    assert kept.vectors.read(f"{endpoint.url} {live.MODEL}", LINES) == {}
+    assert kept.vectors.read(f"{endpoint.url} {endpoints.MODEL}", LINES) == {}
 
 
 def test_vectors_that_change_their_length_are_an_error(service, settings, tmp_path):
     endpoint = service(good)
     chosen = settings(endpoint=endpoint.url)
     store = VectorStore(tmp_path / "v")
-    store.add(f"{endpoint.url} {live.MODEL}", ["horse"], np.ones((1, 5)))
-    embed = EndpointEmbedding(endpoint_of(chosen, live.MODEL), store, chosen)
+    store.add(f"{endpoint.url} {endpoints.MODEL}", ["horse"], np.ones((1, 5)))
+    embed = EndpointEmbedding(endpoint_of(chosen, endpoints.MODEL), store, chosen)
     with pytest.raises(Problem, match="have 5 and 26 numbers"):
         embed(LINES)
 
@@ -165,8 +160,8 @@ def test_budget_stops_and_what_was_answered_is_kept(service, settings, tmp_path)
     chosen = settings(endpoint=endpoint.url, max_requests="2", concurrency="1")
     store = VectorStore(tmp_path / "v")
     with pytest.raises(Problem, match="--max-requests 2 is used up with 1 requests for vectors"):
-        EndpointEmbedding(endpoint_of(chosen, live.MODEL), store, chosen)(texts)
-    EndpointEmbedding(endpoint_of(chosen, live.MODEL), store, chosen)(texts)
+        EndpointEmbedding(endpoint_of(chosen, endpoints.MODEL), store, chosen)(texts)
+    EndpointEmbedding(endpoint_of(chosen, endpoints.MODEL), store, chosen)(texts)
     assert sorted(flat(endpoint.asked)) == sorted(texts)
 
 
@@ -174,7 +169,7 @@ def test_key_is_in_no_file(service, settings, tmp_path):
     endpoint = service(good)
     kept = SavedLines.in_folder(tmp_path)
     matched_lines(LINES, settings(endpoint=endpoint.url), PRODUCTS, kept, {METHOD})
-    assert live.SECRET.encode() not in kept.vectors.path.read_bytes()
+    assert endpoints.SECRET.encode() not in kept.vectors.path.read_bytes()
 
 
 def test_neighbours_may_be_near_by_an_endpoint(service, settings, tmp_path, monkeypatch):

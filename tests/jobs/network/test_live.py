@@ -1,15 +1,10 @@
 """Asking an endpoint that answers as endpoints do: late, half, wrong, not at all."""
 
 import json
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
@@ -22,93 +17,14 @@ from jobs.network.live import (
     batch_answers,
     batch_lines,
 )
-
-ROOT = Path(__file__).parents[3]
-SECRET = "sk-not-to-be-seen-anywhere"
-MODEL = "large-model"
-
-
-def completion(text="magnets\nalloys", *, model=MODEL, finish="stop", choices=None) -> bytes:
-    choice = {
-        "index": 0,
-        "finish_reason": finish,
-        "message": {"role": "assistant", "content": text},
-    }
-    body = {
-        "id": "1",
-        "object": "chat.completion",
-        "created": 1_790_000_000,
-        "model": model,
-        "choices": [choice] if choices is None else choices,
-        "usage": {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100},
-    }
-    return json.dumps(body).encode()
-
-
-def vectors(body, *, model=MODEL, backwards=False) -> bytes:
-    """Return vectors as an endpoint does: of a text, how often it has each letter from a to z."""
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    rows = [
-        {"object": "embedding", "index": n, "embedding": [1.0 * text.count(c) for c in letters]}
-        for n, text in enumerate(body["input"])
-    ]
-    usage = {"prompt_tokens": 5, "total_tokens": 5}
-    data = rows[::-1] if backwards else rows
-    return json.dumps({"object": "list", "data": data, "model": model, "usage": usage}).encode()
-
-
-class Service:
-    """A local endpoint; `script(body, number)` returns status, headers and content of a request."""
-
-    def __init__(self, script):
-        self.script, self.asked = script, []
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                asked = body["messages"][-1]["content"] if "messages" in body else body["input"]
-                service.asked.append(asked)
-                status, headers, content = service.script(body, len(service.asked))
-                self.send_response(status)
-                for name, value in {"content-type": "application/json", **headers}.items():
-                    self.send_header(name, value)
-                if "content-length" not in headers:
-                    self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-                self.close_connection = True
-
-            def log_message(self, *_):
-                pass
-
-        class Quiet(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):  # a client that gave up closed the connection
-                pass
-
-        self.server = Quiet(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def service(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    opened = []
-
-    def start(script):
-        opened.append(Service(script))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
+from tests.jobs.network.endpoints import (
+    MODEL,
+    SECRET,
+    completion,
+    first_then_good,
+    killed_while_asking,
+    slow_then_good,
+)
 
 
 @pytest.fixture
@@ -128,19 +44,6 @@ def endpoint(service, **changes):
     options = {"concurrency": 1, "max_requests": 50, "timeout_s": 5.0} | changes
     made = Endpoint(service.url, MODEL, sleep=waits.append, **options)
     return made, waits
-
-
-def first_then_good(status, headers=None, content=b"{}"):
-    """Answer the first request so, all others well."""
-    return lambda _, number: (
-        (status, headers or {}, content) if number == 1 else (200, {}, completion())
-    )
-
-
-def slow_then_good(_, number):
-    if number == 1:
-        time.sleep(1.0)
-    return 200, {}, completion()
 
 
 def test_answers_are_saved_with_all_that_identifies_them(service, saved):
@@ -266,27 +169,18 @@ KILLED = """
 import sys
 from pathlib import Path
 from jobs.network.live import Endpoint, Saved
-from tests_live import questions
+from tests.jobs.network.test_live import questions
 Endpoint(sys.argv[1], "large-model", 2, 1000, 5.0).ask(questions(40), Saved(Path(sys.argv[2])))
 """
 
 
-def test_killed_run_goes_on_and_asks_nothing_twice(service, saved, tmp_path):
+def test_killed_run_goes_on_and_asks_nothing_twice(service, saved):
     def slow(*_):
         time.sleep(0.05)
         return 200, {}, completion()
 
     good = service(slow)
-    (tmp_path / "tests_live.py").write_text(Path(__file__).read_text())
-    run = subprocess.Popen(
-        [sys.executable, "-c", KILLED, good.url, str(saved.path)],
-        env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "OPENAI_API_KEY": SECRET},
-    )
-    deadline = time.monotonic() + 60
-    while len(saved.read()) < 5 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    run.kill()
-    run.wait()
+    killed_while_asking(KILLED, good, saved)
     before = {row["input"] for row in saved.read()}
     assert 5 <= len(before) < 40
     at_kill = len(good.asked)

@@ -1,13 +1,9 @@
 """A language model picks the product of a line: as patient, thrifty and kill-proof as answers."""
 
 import csv
-import importlib.util
 import json
 import re
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -19,13 +15,7 @@ from jobs.network.matches import SavedLines, matched_lines
 from jobs.network.picks import all_picks, asked_picks, pick_of, pick_questions, record_picks
 from jobs.network.questions import asked, record_all
 from jobs.network.recordings import PICKS, SAVED, SAVED_PICKS, pick_prompt, recorded_picks
-
-spec = importlib.util.spec_from_file_location(
-    "endpoint_for_picks", Path(__file__).with_name("test_live.py")
-)
-live = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(live)
-service = live.service
+from tests.jobs.network import endpoints
 
 PRODUCTS = ProductList(
     "HS92",
@@ -49,7 +39,7 @@ MEANT = {LINES[0]: "850511", LINES[1]: "340590", LINES[2]: "none"}
 @pytest.fixture
 def settings(tmp_path):
     def made(**changes):
-        values = {"warehouse": str(tmp_path), "picks": "live", "model": live.MODEL}
+        values = {"warehouse": str(tmp_path), "picks": "live", "model": endpoints.MODEL}
         return load({**values, **changes}, environment={})
 
     return made
@@ -65,7 +55,7 @@ def line_of(content: str) -> str:
 
 
 def answer(body, _=0):
-    return 200, {}, live.completion(MEANT[line_of(body["messages"][-1]["content"])])
+    return 200, {}, endpoints.completion(MEANT[line_of(body["messages"][-1]["content"])])
 
 
 def products_of(picks, lines=LINES):
@@ -83,7 +73,7 @@ def test_lines_without_a_pick_are_asked_about_once(service, settings, saved):
     offline = asked_picks(LINES, settings(picks="recorded"), PRODUCTS, saved)
     assert products_of(again) == products_of(offline) == products_of(picks)
     assert len(endpoint.asked) == len(LINES)
-    assert live.SECRET not in saved.path.read_text()
+    assert endpoints.SECRET not in saved.path.read_text()
 
 
 def test_offered_are_the_nearest_and_only_they_count(service, settings, saved):
@@ -93,7 +83,7 @@ def test_offered_are_the_nearest_and_only_they_count(service, settings, saved):
     assert "850511 Magnets: permanent" in questions[0].messages[1]["content"]
     assert len(questions[0].custom_id) <= 64
 
-    stubborn = service(lambda *_: (200, {}, live.completion("999999")))
+    stubborn = service(lambda *_: (200, {}, endpoints.completion("999999")))
     picks = asked_picks(LINES[:1], settings(endpoint=stubborn.url), PRODUCTS, saved)
     assert LINES[0] not in set(picks["line"])
     asked_picks(LINES[:1], settings(endpoint=stubborn.url), PRODUCTS, saved)
@@ -123,20 +113,20 @@ def test_an_answer_is_one_or_two_codes_that_were_offered_or_none(text, picked):
 @pytest.mark.parametrize(
     "script",
     [
-        pytest.param(live.first_then_good(429, {"retry-after": "0"}), id="too many"),
-        pytest.param(live.first_then_good(500, {"retry-after": "0"}), id="server fault"),
+        pytest.param(endpoints.first_then_good(429, {"retry-after": "0"}), id="too many"),
+        pytest.param(endpoints.first_then_good(500, {"retry-after": "0"}), id="server fault"),
         pytest.param(
-            live.first_then_good(200, {"content-length": "5000"}, live.completion()[:60]),
+            endpoints.first_then_good(200, {"content-length": "5000"}, endpoints.completion()[:60]),
             id="broken off",
         ),
-        pytest.param(live.first_then_good(200, content=b"<html>busy</html>"), id="not JSON"),
-        pytest.param(live.first_then_good(200, content=live.completion("")), id="empty"),
+        pytest.param(endpoints.first_then_good(200, content=b"<html>busy</html>"), id="not JSON"),
+        pytest.param(endpoints.first_then_good(200, content=endpoints.completion("")), id="empty"),
     ],
 )
 def test_a_fault_that_passes_is_waited_out(service, settings, saved, script):
     def then_none(body, number):
         status, headers, content = script(body, number)
-        good = live.completion("none")
+        good = endpoints.completion("none")
         return (status, headers, content) if number == 1 else (200, {}, good)
 
     endpoint = service(then_none)
@@ -146,15 +136,15 @@ def test_a_fault_that_passes_is_waited_out(service, settings, saved, script):
 
 @pytest.mark.parametrize(("status", "words"), [(401, "refused the key"), (404, "no model")])
 def test_a_fault_that_stays_is_told_without_the_key(service, settings, saved, status, words):
-    told = json.dumps({"error": {"message": f"Incorrect API key: {live.SECRET}"}}).encode()
+    told = json.dumps({"error": {"message": f"Incorrect API key: {endpoints.SECRET}"}}).encode()
     endpoint = service(lambda *_: (status, {}, told))
     with pytest.raises(Problem, match=words) as found:
         asked_picks(LINES[:1], settings(endpoint=endpoint.url), PRODUCTS, saved)
-    assert live.SECRET not in str(found.value) and len(endpoint.asked) == 1
+    assert endpoints.SECRET not in str(found.value) and len(endpoint.asked) == 1
 
 
 def test_picks_of_another_model_are_not_kept(service, settings, saved):
-    endpoint = service(lambda *_: (200, {}, live.completion("none", model="small-model")))
+    endpoint = service(lambda *_: (200, {}, endpoints.completion("none", model="small-model")))
     with pytest.raises(Problem, match="answered with 'small-model'"):
         asked_picks(LINES, settings(endpoint=endpoint.url), PRODUCTS, saved)
     assert saved.read() == []
@@ -173,12 +163,12 @@ def test_answers_and_picks_of_a_run_share_the_budget(service, settings, tmp_path
     def both(body, _):
         content = body["messages"][-1]["content"]
         text = "none" if "describes them" in content else "\n".join(LINES)
-        return 200, {}, live.completion(text)
+        return 200, {}, endpoints.completion(text)
 
     endpoint = service(both)
     products = ProductList("HS92", {**PRODUCTS.descriptions, "811291": "Gallium", "811299": "zz"})
     (tmp_path / "own").mkdir()
-    wording = (live.ROOT / "conf/recordings/prompt_v1.toml").read_text()
+    wording = (endpoints.ROOT / "conf/recordings/prompt_v1.toml").read_text()
     own = tmp_path / "own" / "prompt_v2.toml"
     own.write_text(wording.replace('version = "v1"', 'version = "v2"'))
     chosen = settings(
@@ -243,7 +233,7 @@ def test_picks_for_another_revision_do_not_count(service, settings, saved):
 def test_picks_decide_and_others_go_to_their_neighbours(service, settings, saved, tmp_path):
     def one_is_spoilt(body, _):
         line = line_of(body["messages"][-1]["content"])
-        return 200, {}, live.completion("no idea" if line == LINES[0] else MEANT[line])
+        return 200, {}, endpoints.completion("no idea" if line == LINES[0] else MEANT[line])
 
     endpoint = service(one_is_spoilt)
     chosen = settings(endpoint=endpoint.url)
@@ -266,7 +256,7 @@ def test_asking_needs_a_local_warehouse(settings):
 KILLED = """
 import sys
 from pathlib import Path
-from tests_picks import MANY, PRODUCTS
+from tests.jobs.network.test_picks import MANY, PRODUCTS
 from conf.settings import load
 from jobs.network.live import Saved
 from jobs.network.picks import asked_picks
@@ -278,23 +268,13 @@ asked_picks(MANY, chosen, PRODUCTS, Saved(Path(sys.argv[2]), PICKS))
 MANY = [f"goods number {n} zz that nobody has recorded" for n in range(40)]
 
 
-def test_killed_run_goes_on_and_asks_nothing_twice(service, settings, saved, tmp_path):
+def test_killed_run_goes_on_and_asks_nothing_twice(service, settings, saved):
     def slow(*_):
         time.sleep(0.05)
-        return 200, {}, live.completion("none")
+        return 200, {}, endpoints.completion("none")
 
     endpoint = service(slow)
-    for name, path in (("tests_picks", __file__), ("test_live", live.__file__)):
-        (tmp_path / f"{name}.py").write_text(Path(path).read_text())
-    run = subprocess.Popen(
-        [sys.executable, "-c", KILLED, endpoint.url, str(saved.path)],
-        env={"PYTHONPATH": f"{live.ROOT}:{tmp_path}", "OPENAI_API_KEY": live.SECRET},
-    )
-    deadline = time.monotonic() + 120
-    while len(saved.read()) < 5 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    run.kill()
-    run.wait()
+    endpoints.killed_while_asking(KILLED, endpoint, saved)
     before = {row["line"] for row in saved.read()}
     assert 5 <= len(before) < 40
     at_kill = len(endpoint.asked)

@@ -1,8 +1,6 @@
 """Asking in breadth, tier by tier, into a warehouse folder, and making a recording of it."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +10,7 @@ from jobs.network.chosen import ProductList
 from jobs.network.live import Saved, completion
 from jobs.network.questions import BATCH_QUESTIONS, asked, record
 from jobs.network.recordings import SAVED, SHIPPED, answers_in
-
-spec = importlib.util.spec_from_file_location(
-    "endpoint_for_questions", Path(__file__).with_name("test_live.py")
-)
-live = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(live)
-service = live.service
+from tests.jobs.network import endpoints
 
 PRODUCTS = ProductList(
     "HS22",
@@ -50,7 +42,7 @@ def settings(tmp_path):
             "materials": "gallium",
             "answers": "live",
             "matcher": "tfidf",
-            "model": live.MODEL,
+            "model": endpoints.MODEL,
         }
         return load({**values, **changes}, environment={})
 
@@ -59,7 +51,7 @@ def settings(tmp_path):
 
 def answer(body, _):
     product = body["messages"][-1]["content"].split("code ")[1][:6]
-    return 200, {}, live.completion(MADE[product])
+    return 200, {}, endpoints.completion(MADE[product])
 
 
 def test_products_are_asked_about_tier_by_tier_and_only_once(service, settings, tmp_path):
@@ -127,4 +119,4 @@ def test_asking_needs_a_local_warehouse(settings):
 
 def test_cut_answer_has_no_text():
     with pytest.raises(Exception, match="cut off"):
-        completion(json.loads(live.completion(finish="length")))
+        completion(json.loads(endpoints.completion(finish="length")))

@@ -16,12 +16,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from rich.box import SIMPLE
-from rich.markup import escape
 from rich.table import Table as Grid
 
 from conf.problem import Problem, nearest
 from conf.settings import Settings
-from jobs.progress import CONSOLE, say
+from jobs.progress import CONSOLE, cell, say
 from jobs.tables import COUNTRIES, INDICATORS, PRODUCTS, PROFILES
 from jobs.warehouse import Warehouse
 from udfs.profiles import FEATURE_NAMES
@@ -306,7 +305,7 @@ def _shown(line: Line, notes: dict[str, str]) -> str:
 
 def _grid(title: str, *headings: str) -> Grid:
     """Return an empty grid; a heading that ends in > is of numbers."""
-    grid = Grid(title=escape(title), title_justify="left", box=SIMPLE)
+    grid = Grid(title=title, title_justify="left", box=SIMPLE)
     for heading in headings:
         right = heading.endswith(">")
         grid.add_column(heading.rstrip(">"), justify="right" if right else "left", no_wrap=True)
@@ -324,7 +323,7 @@ def _asking(name: str, settings: Settings) -> Ask:
 
 def _title(subject: Subject, year: int, question: Question) -> str:
     return ", ".join(
-        [subject.title, *([question.material] if question.material else []), str(year)]
+        [cell(subject.title), *([question.material] if question.material else []), str(year)]
     )
 
 
@@ -343,5 +342,5 @@ def _traders_grid(rows: pd.DataFrame, by: str, title: str) -> Grid:
     grid = _grid(title, "country", *(f"{name}>" for name in rows.columns[1:]), "")
     for values, share in zip(rows.itertuples(index=False), rows[by] / rows[by].max(), strict=True):
         cells = (number(np.nan if value is None else float(value)) for value in values[1:])
-        grid.add_row(escape(str(values[0])), *cells, bar(float(share)))
+        grid.add_row(cell(str(values[0])), *cells, bar(float(share)))
     return grid

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from pyspark.sql import SparkSession
 from rich.console import Console
+from rich.markup import escape
 
 CONSOLE = Console(highlight=False, soft_wrap=True)
 LINE_EVERY = 15.0
@@ -18,6 +19,16 @@ LINE_EVERY = 15.0
 def say(text: str) -> None:
     """Print a line for the user."""
     CONSOLE.print(text, markup=False)
+
+
+def plain(text: str) -> str:
+    """Return a text from data without what steers a terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def cell(text: str) -> str:
+    """Return a text from data for a cell or title of a table, where brackets would be markup."""
+    return escape(plain(text))
 
 
 class Progress:

@@ -20,7 +20,7 @@ from conf.problem import Problem, nearest
 from conf.settings import Settings
 from jobs.minerals.networks import rules
 from jobs.minerals.regions import REGION_CODE, codes_by_name, members, members_in
-from jobs.progress import CONSOLE, say
+from jobs.progress import CONSOLE, cell, say
 from jobs.tables import COUNTRIES, RESOURCE_FLOWS, RESOURCES
 from jobs.warehouse import Warehouse
 from udfs.resource_rows import network_of, shares_of
@@ -183,9 +183,5 @@ def _printed(step: int, rows: pd.DataFrame, shown: pd.DataFrame) -> Printed:
     largest = float(shown["hit"].iloc[0])
     for row in shown.itertuples():
         bar = "#" * max(1, round(20 * float(row.hit) / largest))  # type: ignore[arg-type]
-        table.add_row(_plain(row.country), f"{row.hit:.2%}", _plain(row.through), bar)
+        table.add_row(cell(str(row.country)), f"{row.hit:.2%}", cell(str(row.through)), bar)
     return table
-
-
-def _plain(text: Any) -> str:
-    return str(text).replace("[", r"\[")  # rich reads brackets as markup

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import functions as F
-from rich.markup import escape
 from rich.table import Table as Printed
 
 from conf.problem import Problem, nearest
@@ -26,7 +25,7 @@ from jobs.network.known_steps import NetworkRows
 from jobs.network.links import VALUES, LoadedTrade, loaded_trade
 from jobs.network.verdicts import near_products
 from jobs.network.votes import lines_of, matched_by
-from jobs.progress import CONSOLE, say
+from jobs.progress import CONSOLE, cell, plain, say
 from jobs.tables import (
     CANDIDATES,
     COUNTRIES,
@@ -350,7 +349,7 @@ def _absent(
 
 def print_dossier(one: Dossier) -> None:
     """Print a dossier; what others wrote in it cannot steer the terminal."""
-    source, target, reason = map(_plain, (*one.descriptions, one.decided["reason"]))
+    source, target, reason = map(plain, (*one.descriptions, one.decided["reason"]))
     say(f"\n{one.material}: {one.input} {source}")
     say(f"  -> {one.output} {target}")
     say(
@@ -361,7 +360,7 @@ def print_dossier(one: Dossier) -> None:
     lines = _printed("Lines that name it", heads)
     for sentence in one.sentences:
         lines.add_row(
-            _cell(sentence.line),
+            cell(sentence.line),
             str(sentence.answers),
             sentence.method,
             "" if sentence.similarity is None else f"{sentence.similarity:.2f}",
@@ -383,7 +382,7 @@ def print_dossier(one: Dossier) -> None:
         table = _printed(title, ("country", "million USD a year", "share"))
         for trader in traders:
             table.add_row(
-                _cell(trader.country), f"{trader.value_kusd / 1000:,.1f}", f"{trader.share:.1%}"
+                cell(trader.country), f"{trader.value_kusd / 1000:,.1f}", f"{trader.share:.1%}"
             )
         CONSOLE.print(table)
 
@@ -414,12 +413,3 @@ def _printed(title: str, columns: Sequence[str]) -> Printed:
     for n, name in enumerate(columns):
         table.add_column(name, justify="left" if n == 0 else "right", overflow="fold")
     return table
-
-
-def _plain(text: str) -> str:
-    """Return a text without what steers a terminal."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
-
-
-def _cell(text: str) -> str:
-    return escape(_plain(text))  # rich reads brackets in tables as markup

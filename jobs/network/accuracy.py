@@ -20,18 +20,14 @@ from conf.settings import CONF, Settings
 from jobs.network.chosen import ProductList, product_list
 from jobs.network.embeddings import Embedding, embedding
 from jobs.network.matches import SavedLines, picked, saved_lines_in
-from jobs.network.picks import all_picks, taught_rows
+from jobs.network.picks import all_picks, described_index
 from jobs.progress import CONSOLE, say
 from udfs.matching import (
     Accuracy,
     Names,
     accuracy,
-    index_of_descriptions,
-    index_of_picks,
-    joined,
     nearest,
     normalise_line,
-    plain_description,
     voted,
 )
 
@@ -74,21 +70,16 @@ def found_by_each(
     picks: line, product, second. names: embeddings to match by; `pick` serves lines with a pick,
     the others all.
     """
-    texts = [plain_description(text) for text in products.descriptions.values()]
     every = np.arange(len(lines))
     of_line = picked(list(lines), picks, products).set_index("line")
     served = np.flatnonzero([line in of_line.index for line in lines])
     if served.size:
         mine = of_line.loc[[lines[n] for n in served], ["product", "second"]]
         yield "pick", served, mine.to_numpy(object)
-    taught = taught_rows(products, picks)
     for name in names:
-        embed = embeddings(name, [*texts, *(line for line, *_ in taught)], lines)
-        index = index_of_descriptions(products.descriptions, embed)
-        both = joined(index, index_of_picks(taught, embed))
-        yield f"neighbours by {name}, own pick left out", every, voted(lines, both, embed).products
-        embed = embeddings(name, texts, lines)
-        index = index_of_descriptions(products.descriptions, embed)
+        index, embed = described_index(products, lines, embeddings, name, taught_by=picks)
+        yield f"neighbours by {name}, own pick left out", every, voted(lines, index, embed).products
+        index, embed = described_index(products, lines, embeddings, name)
         yield name, every, nearest(lines, index, embed).products
 
 

@@ -29,7 +29,7 @@ from jobs.network.embeddings import (
     offline,
 )
 from jobs.network.live import Saved
-from jobs.network.picks import all_picks, asked_picks, taught_rows
+from jobs.network.picks import all_picks, asked_picks, described_index
 from jobs.network.recordings import PICKS, SAVED_PICKS, digests
 from jobs.progress import say
 from jobs.storage import Storage
@@ -37,12 +37,8 @@ from jobs.tables import MATCHES, PRODUCTS, RESPONSES
 from jobs.warehouse import Warehouse
 from udfs.matching import (
     Matches,
-    index_of_descriptions,
-    index_of_picks,
-    joined,
     lines_of_answer,
     nearest,
-    plain_description,
     voted,
 )
 
@@ -116,9 +112,7 @@ def by_descriptions(
     lines: list[str], products: ProductList, method: str, embeddings: Embedding
 ) -> pd.DataFrame:
     """Match lines to the official descriptions nearest by the embedding of that name."""
-    texts = [plain_description(text) for text in products.descriptions.values()]
-    embed = embeddings(method, texts, lines)
-    index = index_of_descriptions(products.descriptions, embed)
+    index, embed = described_index(products, lines, embeddings, method)
     return _rows(lines, nearest(lines, index, embed), method)
 
 
@@ -130,10 +124,7 @@ def by_neighbours(
     name: str = "tfidf",
 ) -> pd.DataFrame:
     """Match lines by a vote of descriptions and picked lines, a line's own pick left out."""
-    rows = taught_rows(products, picks)
-    texts = [plain_description(text) for text in products.descriptions.values()]
-    embed = embeddings(name, [*texts, *(line for line, *_ in rows)], lines)
-    index = joined(index_of_descriptions(products.descriptions, embed), index_of_picks(rows, embed))
+    index, embed = described_index(products, lines, embeddings, name, taught_by=picks)
     return _rows(lines, voted(lines, index, embed), "neighbours")
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from conf.problem import Problem
 from conf.settings import Settings
 from jobs.network.chosen import ProductList
+from jobs.network.embeddings import Embedding, offline
 from jobs.network.live import (
     Saved,
     batch_replies,
@@ -31,8 +32,8 @@ from jobs.network.recordings import (
 )
 from jobs.progress import say
 from udfs.matching import (
+    Embed,
     Index,
-    TextEmbedding,
     index_of_descriptions,
     index_of_picks,
     joined,
@@ -125,13 +126,23 @@ def all_picks(settings: Settings, saved: Saved | None, nomenclature: str) -> pd.
     return pd.concat([recorded, own]).drop_duplicates("line", ignore_index=True)
 
 
-def taught_index(products: ProductList, picks: pd.DataFrame) -> tuple[Index, TextEmbedding]:
-    """Return descriptions and picked lines as the offline embedding sees them."""
+def described_index(
+    products: ProductList,
+    lines: Sequence[str],
+    embeddings: Embedding = offline,
+    name: str = "tfidf",
+    *,
+    taught_by: pd.DataFrame | None = None,
+) -> tuple[Index, Embed]:
+    """Return the official descriptions as the embedding of that name sees them, and the embedding.
+
+    lines: those that will be matched. taught_by: picks, whose lines are in the index too.
+    """
     texts = [plain_description(text) for text in products.descriptions.values()]
-    rows = taught_rows(products, picks)
-    embed = TextEmbedding.fit([*texts, *(line for line, *_ in rows)])
-    index = joined(index_of_descriptions(products.descriptions, embed), index_of_picks(rows, embed))
-    return index, embed
+    rows = [] if taught_by is None else taught_rows(products, taught_by)
+    embed = embeddings(name, [*texts, *(line for line, *_ in rows)], lines)
+    index = index_of_descriptions(products.descriptions, embed)
+    return index if taught_by is None else joined(index, index_of_picks(rows, embed)), embed
 
 
 def taught_rows(products: ProductList, picks: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -147,7 +158,7 @@ def pick_questions(
     """Return a question for each line; it is offered the products of the texts nearest to it."""
     if not lines:
         return []
-    index, embed = taught_index(products, picks)
+    index, embed = described_index(products, lines, taught_by=picks)
     found = nearest(lines, index, embed, neighbours=NEAREST_TEXTS, top=OFFERED)
     questions = []
     for line, codes in zip(lines, found.products, strict=True):

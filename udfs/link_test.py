@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
@@ -67,6 +68,21 @@ class Trade:
     def reversed(self) -> Trade:
         """Return the placebo: exports of i against imports of j, a chain run backwards."""
         return Trade(self.exports, self.imports)
+
+
+def dense_trade(rows: pd.DataFrame) -> tuple[list[str], list[int], Trade]:
+    """Return products, country codes and their trade, both sorted, zeros where no row is.
+
+    rows: product, country, imports_kusd, exports_kusd; each product and country once.
+    """
+    row, products = pd.factorize(rows["product"], sort=True)
+    column, countries = pd.factorize(rows["country"], sort=True)
+    sides = []
+    for name in ("imports_kusd", "exports_kusd"):
+        side = np.zeros((len(products), len(countries)))
+        side[row, column] = rows[name].to_numpy()
+        sides.append(side)
+    return list(products), [int(code) for code in countries], Trade(*sides)
 
 
 @dataclass(frozen=True, slots=True)

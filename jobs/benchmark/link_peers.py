@@ -7,11 +7,10 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import pandas as pd
 
 from jobs.benchmark.compare import parquet
 from jobs.benchmark.measure import Stopwatch
-from udfs.link_test import MIN_COUNTRIES, Trade, all_pairs, profiles
+from udfs.link_test import MIN_COUNTRIES, all_pairs, dense_trade, profiles
 
 PREPARE = f"""
     create table traded as
@@ -66,24 +65,12 @@ def numpy_links(indicators: list[str], *, watch: Stopwatch) -> int:
     with watch.stage("read"):
         query = f"select product, country, imports_kusd, exports_kusd from ({parquet(*indicators)})"
         with duckdb.connect() as base:
-            trade = dense_trade(base.sql(query).df())
+            _, _, trade = dense_trade(base.sql(query).df())
     with watch.stage("test"):
         tested = 0
         for block in all_pairs(profiles(trade)):
             tested += int(np.count_nonzero(np.isfinite(block.rho)))
     return tested
-
-
-def dense_trade(rows: pd.DataFrame) -> Trade:
-    """Return imports and exports, shape (n products, n countries), from rows of one year."""
-    row, products = pd.factorize(rows["product"], sort=True)
-    column, countries = pd.factorize(rows["country"], sort=True)
-    sides = []
-    for name in ("imports_kusd", "exports_kusd"):
-        side = np.zeros((len(products), len(countries)))
-        side[row, column] = rows[name].to_numpy()
-        sides.append(side)
-    return Trade(*sides)
 
 
 def files_in(listing: str) -> list[str]:

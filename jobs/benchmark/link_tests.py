@@ -49,10 +49,14 @@ def _stages(warehouse: Warehouse, settings: Settings, whole: float, times: int) 
     """Split the job's time: reading, and testing every pair without writing, are run alone."""
     indicators = of_years(warehouse.read(INDICATORS), settings)
     loaded = loaded_trade(indicators)
-    tested = every_pair(warehouse.spark, loaded, settings.network)
+
+    def test() -> None:
+        pairs = every_pair(warehouse.spark, loaded, settings.network)
+        pairs.write.format("noop").mode("overwrite").save()
+
     steps: dict[str, Callable[[], object]] = {
         "read": lambda: loaded_trade(indicators),
-        "test": lambda: tested.write.format("noop").mode("overwrite").save(),
+        "test": test,
     }
     took = {
         name: median(run.seconds for run in repeated(lambda _, step=step: step(), times))

@@ -41,7 +41,16 @@ from udfs.link_blocks import (
     p_counts_of_all_pairs,
     q_of_counted,
 )
-from udfs.link_test import Profiles, Trade, Values, pairs, profiles, q_values, share_of_years
+from udfs.link_test import (
+    Profiles,
+    Trade,
+    Values,
+    dense_trade,
+    pairs,
+    profiles,
+    q_values,
+    share_of_years,
+)
 
 READS = (CANDIDATES, INDICATORS, PRODUCTS)
 WRITES = (LINKS,)
@@ -129,14 +138,9 @@ def loaded_trade(indicators: DataFrame) -> LoadedTrade:
     rows = indicators.groupBy("product", "country").agg(*sums).toPandas()
     if rows.empty:
         raise Problem("indicators has no rows for these years; run `indicators` first.")
-    row, products = pd.factorize(rows["product"], sort=True)
-    column, countries = pd.factorize(rows["country"], sort=True)
-    sides = []
-    for name in ("imports_kusd", "exports_kusd"):
-        side = np.zeros((len(products), len(countries)))
-        side[row, column] = rows[name].to_numpy() / years
-        sides.append(side)
-    return LoadedTrade(list(products), Trade(*sides), [int(code) for code in countries])
+    rows[["imports_kusd", "exports_kusd"]] /= years
+    products, countries, trade = dense_trade(rows)
+    return LoadedTrade(products, trade, countries)
 
 
 def ready_trade(trade: Trade, *, min_countries: int) -> dict[str, Profiles]:

@@ -103,7 +103,8 @@ find_python() {
 
 extra=''
 if [ ! "$help" ]; then
-  case $1 in test) extra='test --browser' ;; bench) extra=test ;; esac
+  case $1 in test | bench) extra=test ;; esac
+  if [ "$1" = test ] && [ "$2" != fast ]; then extra+=' --browser'; fi
 fi
 python=$(find_python)
 JAVA_HOME=$("$python" -IS "$root/conf/environment.py" $extra)

@@ -26,6 +26,7 @@ from jobs.progress import Progress
 from jobs.sources import baci_text
 from jobs.sources.baci import Country, Release, open_release
 from jobs.warehouse import SYNTHETIC
+from udfs.stability import wgi_code
 from udfs.world import Strengths, World, WorldSettings, build, flows, truth, wgi
 
 T = TypeVar("T")
@@ -87,10 +88,13 @@ def make_world(settings: Settings, release: Release) -> tuple[World, list[Countr
 
 
 def _present(release: Release) -> list[Country]:
-    """Return the countries with an ISO3 code, of namesakes the last: the others are dissolved."""
-    return sorted(
-        {c.iso3: c for c in release.countries if c.iso3}.values(), key=lambda c: c.country
-    )
+    """Return the countries with an ISO3 code, one for each economy that WGI scores.
+
+    Of namesakes the last, since the others are dissolved; Serbia and not its union with Montenegro.
+    """
+    listed = [c for c in release.countries if c.iso3]
+    listed.sort(key=lambda c: (wgi_code(c.iso3) == c.iso3, c.country))
+    return sorted({wgi_code(c.iso3) or c.iso3: c for c in listed}.values(), key=lambda c: c.country)
 
 
 def _spread(items: list[T], count: int, name: str) -> list[T]:

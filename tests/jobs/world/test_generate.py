@@ -55,6 +55,15 @@ def test_scores_pass_the_reader_of_wgi(folder):
     assert not wgi.read(folder / "wgi.csv").empty
 
 
+def test_no_economy_is_scored_twice_in_a_world_of_every_country():
+    lists = open_release(str(made.LISTS))
+    given = {"world_products": "240", "world_countries": "226", "years": "2010-2011"}
+    world, countries = made.make_world(load(given, environment={}), lists)
+    assert len(countries) == 226
+    scores = made.wgi(world.countries, world.settings.years)
+    assert not scores.duplicated(["code", "year"]).any()
+
+
 def test_an_existing_folder_is_left_alone(spark, settings, folder):
     with pytest.raises(Problem, match="overwrites nothing"):
         made.generate(spark, settings, folder)

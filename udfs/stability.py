@@ -41,6 +41,9 @@ WGI_CODES: Mapping[str, str | None] = MappingProxyType(
 )
 """WGI code where it is not BACI's ISO3; None = WGI cannot have a score for it."""
 
+ALWAYS_SCORED = frozenset({"CHN", "FRA", "IND", "TWN", "USA"})
+"""Economies that every edition of WGI scores: a file without one of them is not whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filled:

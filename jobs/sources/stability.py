@@ -17,7 +17,7 @@ from jobs.progress import say
 from jobs.sources import baci, wgi
 from jobs.tables import COUNTRIES, STABILITY, TRADE
 from jobs.warehouse import SYNTHETIC, Warehouse
-from udfs.stability import fill
+from udfs.stability import ALWAYS_SCORED, fill
 
 READS = (TRADE, COUNTRIES)
 WRITES = (STABILITY,)
@@ -75,10 +75,9 @@ def _refuse_mixing(warehouse: Warehouse, observed: pd.DataFrame, path: str) -> N
 
 
 def _refuse_strangers(observed: pd.DataFrame, countries: pd.DataFrame, path: str) -> None:
-    """Refuse a file that scores none of the large traders: its codes are not WGI's."""
-    scored = set(observed["code"])
-    expected = {"USA", "FRA", "TWN", "CHN", "IND"} & set(countries["wgi_code"].dropna())
-    if missing := sorted(expected - scored):
+    """Refuse a file that is not whole, or whose codes are not WGI's."""
+    expected = ALWAYS_SCORED & set(countries["wgi_code"].dropna())
+    if missing := sorted(expected - set(observed["code"])):
         raise Problem(
             f"{path} scores no {', '.join(missing)}; expected a file that covers all economies."
         )

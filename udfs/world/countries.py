@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from udfs.seeding import group_rng
-from udfs.stability import percentile_rank, wgi_code
+from udfs.stability import ALWAYS_SCORED, percentile_rank, wgi_code
 from udfs.world.model import EXTREME, GROUPS, Countries, Floats, Ints, WorldSettings
 
 SIZE_LOG_SD = 2.0
@@ -14,7 +15,7 @@ SIZE_LOG_SD = 2.0
 PERSISTENCE, DRIFT_SD = 0.95, 0.15
 """Year-to-year autocorrelation of WGI estimates and the sd of their drift."""
 UNSCORED_SHARE = 0.04
-"""Share of countries, the smallest, that WGI does not score."""
+"""Share of countries, the smallest, that the synthetic WGI does not score."""
 LARGEST_SIZE = 0.2
 """Share of the first extreme, an economy that everybody buys from."""
 EXTREME_ESTIMATE = -0.9
@@ -44,10 +45,7 @@ def make_countries(
     estimate = _estimates(rng, len(code), len(settings.years))
     s = settings.strengths.groups
     estimate[extremes[0]] = (1 - s) * estimate[extremes[0]] + s * EXTREME_ESTIMATE
-    unscored = np.array([wgi_code(iso) is None for iso in iso3]) | (
-        np.argsort(np.argsort(size)) < UNSCORED_SHARE * len(code)
-    )
-    estimate[unscored] = np.nan
+    estimate[_unscored(iso3, size)] = np.nan
     rank = np.stack([percentile_rank(year) for year in estimate.T], axis=1).round(4)
     stability = np.where(np.isnan(rank), np.nanmedian(rank, axis=0), rank)
     return Countries(code, name, iso3, size, group, estimate, rank, stability)
@@ -72,6 +70,15 @@ def _groups(rng: np.random.Generator, size: Floats) -> tuple[Ints, tuple[int, in
     dealt = np.concatenate([rng.permutation(GROUPS) for _ in range(hands)])
     group[ordinary] = dealt[: ordinary.size]
     return group, extremes
+
+
+def _unscored(iso3: tuple[str, ...], size: Floats) -> NDArray[np.bool_]:
+    """Mark remainders and the smallest countries, apart from those that WGI never leaves out."""
+    codes = [wgi_code(iso) for iso in iso3]
+    smallest: NDArray[np.bool_] = size.argsort().argsort() < UNSCORED_SHARE * size.size
+    never = np.array([code is None for code in codes], dtype=np.bool_)
+    always = np.array([code in ALWAYS_SCORED for code in codes], dtype=np.bool_)
+    return never | (smallest & ~always)
 
 
 def _estimates(rng: np.random.Generator, n: int, years: int) -> Floats:

@@ -11,6 +11,7 @@ from jobs.sources.baci import open_release
 from jobs.tables import TABLES
 from jobs.warehouse import SYNTHETIC_PROPERTY, Warehouse
 from jobs.world import generate as made
+from udfs.stability import ALWAYS_SCORED
 from udfs.world import flows
 
 
@@ -55,13 +56,17 @@ def test_scores_pass_the_reader_of_wgi(folder):
     assert not wgi.read(folder / "wgi.csv").empty
 
 
-def test_no_economy_is_scored_twice_in_a_world_of_every_country():
+@pytest.mark.parametrize("seed", range(5))
+def test_in_a_world_of_every_country_each_economy_is_scored_once_and_the_large_are(seed):
     lists = open_release(str(made.LISTS))
     given = {"world_products": "240", "world_countries": "226", "years": "2010-2011"}
-    world, countries = made.make_world(load(given, environment={}), lists)
+    settings = load(given | {"seed": str(seed)}, environment={})
+    world, countries = made.make_world(settings, lists)
     assert len(countries) == 226
     scores = made.wgi(world.countries, world.settings.years)
     assert not scores.duplicated(["code", "year"]).any()
+    assert set(scores["code"]) >= ALWAYS_SCORED
+    assert scores["code"].nunique() < 226
 
 
 def test_an_existing_folder_is_left_alone(spark, settings, folder):

@@ -32,6 +32,8 @@ from conf.problem import Problem, nearest
 
 CONF = Path(__file__).parent
 SAMPLE = CONF / "sample"
+SAMPLE_BACI = SAMPLE / "BACI_HS92_V202601_raw_materials.zip"
+SAMPLE_WGI = SAMPLE / "wgi_political_stability.csv"
 ENVIRONMENT_PREFIX = "TRADE_RISK_"
 FIRST_YEAR, LAST_YEAR = 1988, 2100
 YEAR_RANGE = re.compile(r"(\d{4})(?:\s*-\s*(\d{4}))?", re.ASCII)

@@ -22,7 +22,8 @@ sys.path[:] = [
 
 from conf.problem import Problem, nearest  # noqa: E402
 from conf.settings import (  # noqa: E402
-    SAMPLE,
+    SAMPLE_BACI,
+    SAMPLE_WGI,
     Settings,
     load,
     materials_available,
@@ -59,15 +60,10 @@ def demo(settings: Settings, _: Sequence[str]) -> None:
         update={
             "materials": settings.materials if chosen else tuple(materials_available()),
             "ingest": settings.ingest.model_copy(
-                update={
-                    "baci": settings.ingest.baci
-                    or str(SAMPLE / "BACI_HS92_V202601_raw_materials.zip")
-                }
+                update={"baci": settings.ingest.baci or str(SAMPLE_BACI)}
             ),
             "stability": settings.stability.model_copy(
-                update={
-                    "wgi": settings.stability.wgi or str(SAMPLE / "wgi_political_stability.csv")
-                }
+                update={"wgi": settings.stability.wgi or str(SAMPLE_WGI)}
             ),
             "minerals": settings.minerals
             if "draws" in settings.minerals.model_fields_set

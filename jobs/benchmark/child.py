@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from jobs.benchmark import kernel, link_peers, peers
+from jobs.benchmark import kernel, link_peers, mineral_draws, peers
 from jobs.benchmark.measure import Record, Stopwatch, folder_bytes, repeated
 from jobs.benchmark.world import code_lists, write_lists, write_year
 
@@ -92,11 +92,21 @@ def duckdb_links(times: int, *, indicators: str, out: str, every: str) -> Record
     return Record(repeated(work, times), facts={"scale": int(every)})
 
 
+def networkx_draws(times: int, *, flows: str, every: str, cores: str) -> Record:
+    """Flows of minerals -> indices of randomised networks, one call of networkx for each draw."""
+    files = link_peers.files_in(flows)
+
+    def work(watch: Stopwatch) -> None:
+        mineral_draws.networkx_draws(files, every=int(every), cores=int(cores), watch=watch)
+
+    return Record(repeated(work, times), facts={"scale": int(every)})
+
+
 WORK: dict[str, Callable[..., Record]] = {
     work.__name__: work
     for work in (
         *(world, duckdb_ingest, duckdb_indicators, pandas_indicators, kernel_alone),
-        *(numpy_links, duckdb_links),
+        *(numpy_links, duckdb_links, networkx_draws),
     )
 }
 

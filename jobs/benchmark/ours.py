@@ -20,7 +20,7 @@ from pyspark.sql.types import StructType
 
 from conf.problem import Problem, nearest
 from conf.settings import Settings
-from jobs.benchmark import link_tests
+from jobs.benchmark import link_tests, mineral_draws
 from jobs.benchmark.measure import Record, Stopwatch, folder_bytes, repeated
 from jobs.benchmark.report import BY_GROUP
 from jobs.indicators.indicators import MATRICES_PER_BATCH, indicators, year_contexts
@@ -116,6 +116,7 @@ WORK: Mapping[str, Callable[[TimedWarehouse, Settings, int], Record]] = {
     "group_by": group_by,
     "links": link_tests.candidates,
     "all_pairs": link_tests.every_pair_of_products,
+    "randomised": mineral_draws.randomised,
 }
 
 

@@ -23,8 +23,15 @@ SQL = "DuckDB, in SQL"
 NUMPY = "same kernel, one process, not written"
 INGEST, INDICATORS = "ingest", "indicators"
 LINKS, ALL_PAIRS = "link tests of candidates", "link tests of every pair"
-PAIRS = (LINKS, ALL_PAIRS)
-"""Sections whose `flows` are tests of pairs of products."""
+DRAWS, NETWORKX = "randomised networks of minerals", "networkx, one call a draw"
+COUNTED = {
+    INGEST: "flows",
+    INDICATORS: "flows",
+    LINKS: "tests",
+    ALL_PAIRS: "tests",
+    DRAWS: "networks",
+}
+"""Sections in their order, and what their `flows` count."""
 BY_GROUP = "indicators_by_group"
 """Table that the group-by way writes, with the columns of `indicators`."""
 WIDTH = 120
@@ -37,9 +44,9 @@ class Row:
 
     seconds: median of the repeated runs; first_seconds: from the start of the program to the end
     of its first run; cpu_seconds: of all its processes, in a run; flows: rows of trade that went
-    through, or tests of pairs of products; ratio: time of this project over this one's; stages:
-    seconds by stage, as measured; scale: one of so many products was computed, and the times above
-    are scaled up.
+    through, tests of pairs of products, or networks; ratio: time of this project over this one's;
+    stages: seconds by stage, as measured; scale: one of so many products, inputs or draws was
+    computed, and the times above are scaled up.
     """
 
     section: str
@@ -57,7 +64,7 @@ class Row:
 
     @property
     def flows_per_second(self) -> float:
-        """Rows of trade in a second."""
+        """What the section counts, in a second."""
         return self.flows / self.seconds
 
 
@@ -163,19 +170,25 @@ def show(report: Report, console: Console | None = None) -> None:
         f"NumPy {m['numpy']}, PyArrow {m['pyarrow']}; load {m['load']} at the start.\n"
         f"Synthetic data: {d['products']:,} products, {d['flows_a_year']:,} flows a year.\n"
     )
-    for section in (INGEST, INDICATORS, *PAIRS):
-        rows = [r for r in report.rows if r.section == section and r.years == 1]
+    for section in COUNTED:
+        rows = [r for r in report.rows if r.section == section]
+        rows = [r for r in rows if r.years == rows[0].years]
         console.print(_comparison(section, rows))
         for r in rows:
             console.print(_where_time_goes(r))
     console.print(_kernel(report))
     grown = [r for r in report.rows if r.what in (OURS, DUCKDB, DUCKDB_KERNEL)]
-    console.print(_growth([r for r in grown if r.section not in PAIRS]))
+    console.print(_growth([r for r in grown if COUNTED[r.section] == "flows"]))
     for found in report.agreements:
         console.print(
             f"Equal: {found.table} and that of {found.beside}, {found.rows:,} rows, "
             f"largest relative difference {found.difference:.1e}."
         )
+
+
+def years_in_words(count: int) -> str:
+    """Return 1 year, 2 years, ..."""
+    return "1 year" if count == 1 else f"{count} years"
 
 
 def _table(title: str, *columns: str) -> Grid:
@@ -191,12 +204,12 @@ def _number(value: float | None, form: str, unit: float = 1.0) -> str:
 
 def _comparison(section: str, rows: Sequence[Row]) -> Grid:
     grid = _table(
-        f"{section}, 1 year",
+        f"{section}, {years_in_words(rows[0].years)}",
         "",
         "seconds",
         "with start",
         "CPU s",
-        "tests/s" if section in PAIRS else "flows/s",
+        f"{COUNTED[section]}/s",
         "peak GB",
         "written MB",
         "ours / this",
@@ -216,7 +229,7 @@ def _comparison(section: str, rows: Sequence[Row]) -> Grid:
 
 
 def _where_time_goes(r: Row) -> str:
-    part = f" (1 of {r.scale} products)" if r.scale > 1 else ""
+    part = f" (1 of {r.scale})" if r.scale > 1 else ""
     listed = ", ".join(f"{name} {seconds:.2f}" for name, seconds in r.stages.items())
     return f"  {r.what}{part}, seconds: {listed or 'not told apart'}"
 

@@ -16,22 +16,33 @@ from urllib.parse import unquote
 from deltalake import DeltaTable
 
 from conf.problem import Problem
-from conf.settings import ENVIRONMENT_PREFIX, SAMPLE, Settings
+from conf.settings import ENVIRONMENT_PREFIX, SAMPLE_BACI, SAMPLE_WGI, Settings
 from jobs.benchmark import compare, report
 from jobs.benchmark.measure import Measured, cores, machine, measured
 from jobs.benchmark.options import QUICK_RUNS, Options, options, scratch
 from jobs.progress import say
-from jobs.tables import INDICATORS, LINKS, REJECTS, STABILITY, TRADE, TRADE_MATRICES
+from jobs.sources.baci import open_release
+from jobs.tables import (
+    INDICATORS,
+    LINKS,
+    REJECTS,
+    RESOURCE_FLOWS,
+    STABILITY,
+    TRADE,
+    TRADE_MATRICES,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS_OF_GROWTH = 2
 """Runs of each program on more than one year: a cold one and another."""
-OF_EVERY_STEP, ONCE = 4, 8
+OF_EVERY_STEP, ONCE = 4, 10
 """Programs measured for each number of years, and for a single year or none."""
 PANDAS_LAYERS = 250
 """Product-years that pandas computes; the rest is scaled up."""
 SQL_INPUTS = 50
 """Products that SQL tests as inputs; the rest is scaled up."""
+NETWORKX_EVERY = 50
+"""networkx indexes one of so many draws; the rest is scaled up."""
 
 
 def run_suite(settings: Settings, words: Sequence[str]) -> None:
@@ -97,6 +108,7 @@ class Suite:
         self._child("world", 1, out=self._baci, products=self.options.products, years=every)
         for count in steps(len(self.options.years)):
             self._measure_years(count)
+        self._measure_draws()
         kernel = self._child(
             "kernel_alone", self.options.runs, tables=self._duckdb(1), stability=self._scores
         )
@@ -112,6 +124,11 @@ class Suite:
             report.kernel_rows(kernel.facts),
             tuple(self.agreements),
         )
+
+    @property
+    def sample_years(self) -> Sequence[int]:
+        """The years of the bundled sample whose minerals are drawn."""
+        return tuple(open_release(str(SAMPLE_BACI)).years)
 
     @property
     def _baci(self) -> Path:
@@ -133,22 +150,22 @@ class Suite:
 
     def _measure_years(self, count: int) -> None:
         """Measure the first years: ours and DuckDB's; of a single year everybody's."""
-        years = ",".join(map(str, self.options.years[:count]))
+        years = self.options.years[:count]
         runs = self.options.runs if count == 1 else min(self.options.runs, RUNS_OF_GROWTH)
-        ours = self._session("ingest", runs, count)
+        ours = self._session("ingest", runs, years)
         flows = int(ours.facts["rows"])
         theirs = self._child(
             "duckdb_ingest",
             runs,
             baci=self._baci,
-            years=years,
+            years=",".join(map(str, years)),
             out=self._duckdb(count),
             cores=self.cores,
         )
         self._add(report.INGEST, count, flows, ours, {report.DUCKDB: theirs})
 
         _export(self._ours(count), self._scores)
-        ours = self._session("indicators", runs, count)
+        ours = self._session("indicators", runs, years)
         peers = {
             report.DUCKDB_KERNEL: self._child(
                 "duckdb_indicators",
@@ -160,7 +177,7 @@ class Suite:
             )
         }
         if count == 1:
-            peers[report.GROUP_BY] = self._session("group_by", runs, count)
+            peers[report.GROUP_BY] = self._session("group_by", runs, years)
             peers[report.PANDAS] = self._pandas()
             self._compare()
         self._add(report.INDICATORS, count, flows, ours, peers)
@@ -195,13 +212,13 @@ class Suite:
 
     def _measure_links(self) -> None:
         """Measure the link tests on the first year, and compare those of every pair."""
-        ours = self._session("links", self.options.runs, 1)
+        first = self.options.years[:1]
+        ours = self._session("links", self.options.runs, first)
         self._add(report.LINKS, 1, int(ours.facts["rows"]), ours, {})
-        ours = self._session("all_pairs", min(self.options.runs, RUNS_OF_GROWTH), 1)
-        listing, out = self.folder / "indicators.json", self.folder / "links.parquet"
-        listing.write_text(json.dumps(self._files(INDICATORS.name)), encoding="utf-8")
+        ours = self._session("all_pairs", min(self.options.runs, RUNS_OF_GROWTH), first)
+        out = self.folder / "links.parquet"
         every = max(1, self.options.products // SQL_INPUTS)
-        runs, of_year = QUICK_RUNS, {"indicators": listing}
+        runs, of_year = QUICK_RUNS, {"indicators": self._listing(INDICATORS.name, self._ours(1))}
         peers = {
             report.NUMPY: self._child("numpy_links", runs, threads=None, **of_year),
             report.SQL: self._child("duckdb_links", runs, **of_year, out=out, every=every),
@@ -210,24 +227,56 @@ class Suite:
         mine = f"{compare.parquet(*self._files(LINKS.name))} where material = 'all'"
         self.agreements.append(compare.same_links(mine, compare.parquet(out), report.SQL))
 
-    def _files(self, table: str) -> list[str]:
-        """Return the Parquet files of a table of the first year."""
-        return [unquote(uri) for uri in DeltaTable(str(self._ours(1) / table)).file_uris()]
+    def _measure_draws(self) -> None:
+        """Measure the randomised networks of the sample's minerals."""
+        runs, warehouse = min(self.options.runs, RUNS_OF_GROWTH), self.folder / "ours-sample"
+        years = self.sample_years
+        ours = self._session("randomised", runs, years, warehouse=warehouse, baci=SAMPLE_BACI)
+        theirs = self._child(
+            "networkx_draws",
+            QUICK_RUNS,
+            flows=self._listing(RESOURCE_FLOWS.name, warehouse),
+            every=NETWORKX_EVERY,
+            cores=self.cores,
+        )
+        self._add(report.DRAWS, len(years), int(ours.facts["rows"]), ours, {report.NETWORKX: theirs})
 
-    def _session(self, work: str, runs: int, count: int) -> Measured:
-        """Run a part of `ours` as a user would, in a session of its own."""
+    def _files(self, table: str, warehouse: Path | None = None) -> list[str]:
+        """Return the Parquet files of a table, of the first year unless told otherwise."""
+        folder = warehouse or self._ours(1)
+        return [unquote(uri) for uri in DeltaTable(str(folder / table)).file_uris()]
+
+    def _listing(self, table: str, warehouse: Path) -> Path:
+        """Write the names of a table's files where a child reads them."""
+        listing = self.folder / f"{table}.json"
+        listing.write_text(json.dumps(self._files(table, warehouse)), encoding="utf-8")
+        return listing
+
+    def _session(
+        self,
+        work: str,
+        runs: int,
+        years: Sequence[int],
+        *,
+        warehouse: Path | None = None,
+        baci: Path | None = None,
+    ) -> Measured:
+        """Run a part of `ours` as a user would, in a session of its own; on synthetic years."""
+        count = len(years)
         record = self.folder / f"{work}-{count}.json"
         command = [
             ROOT / "spark-submit.sh",
             *self.spark_options,
             *("--conf", f"spark.local.dir={self.folder / 'spark'}"),
             *("bench", "session", work, str(runs), record),
-            *("--warehouse", self._ours(count)),
-            *("--years", ",".join(map(str, self.options.years[:count]))),
-            *("--baci", self._baci),
-            *("--wgi", SAMPLE / "wgi_political_stability.csv"),
+            *("--warehouse", warehouse or self._ours(count)),
+            *("--years", ",".join(map(str, years))),
+            *("--baci", baci or self._baci),
+            *("--wgi", SAMPLE_WGI),
         ]
-        return self._measured(f"{work}, {_years(count)}, on Spark", command, record, {})
+        return self._measured(
+            f"{work}, {report.years_in_words(count)}, on Spark", command, record, {}
+        )
 
     def _child(
         self, work: str, runs: int, *, threads: int | None = 1, **arguments: object
@@ -278,10 +327,6 @@ class Suite:
 def _export(warehouse: Path, target: Path) -> None:
     """Write the stability scores as one Parquet file, which the peers read."""
     DeltaTable(str(warehouse / STABILITY.name)).to_pandas().to_parquet(target)
-
-
-def _years(count: int) -> str:
-    return "1 year" if count == 1 else f"{count} years"
 
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from conf.problem import Problem
-from conf.settings import SAMPLE
+from conf.settings import SAMPLE_BACI
 from udfs.seeding import group_rng
 
-CODE_LISTS = SAMPLE / "BACI_HS92_V202601_raw_materials.zip"
 RELEASE = "000000"
 COUNTRIES = 226
 LOG_FLOWS = (7.15, 1.05)
@@ -67,7 +66,7 @@ class Rows:
 
 def code_lists(products: int) -> CodeLists:
     """Return the bundled lists and the codes of so many products."""
-    with zipfile.ZipFile(CODE_LISTS) as archive:
+    with zipfile.ZipFile(SAMPLE_BACI) as archive:
         texts = {name.split("_")[0]: archive.read(name) for name in archive.namelist()}
     countries = [int(row["country_code"]) for row in _listed(texts["country"])]
     codes = [row["code"].zfill(6) for row in _listed(texts["product"])]

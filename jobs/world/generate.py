@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from conf.materials import material
 from conf.problem import Problem
-from conf.settings import SAMPLE, Settings
+from conf.settings import SAMPLE_BACI, Settings
 from jobs.progress import Progress
 from jobs.sources import baci_text
 from jobs.sources.baci import Country, Release, open_release
@@ -32,7 +32,7 @@ from udfs.world import Strengths, World, WorldSettings, build, flows, truth, wgi
 T = TypeVar("T")
 
 PRODUCTS_A_PIECE = 50
-LISTS = SAMPLE / "BACI_HS92_V202601_raw_materials.zip"
+LISTS = SAMPLE_BACI
 
 
 def generate(spark: SparkSession, settings: Settings, target: Path) -> None:

@@ -1,13 +1,9 @@
-import time
-
 import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from threadpoolctl import threadpool_limits
 
-from udfs.randomisation import SCHEMES
 from udfs.resource_network import (
     DAMPING,
     Flows,
@@ -25,14 +21,11 @@ from udfs.resource_network import (
     unit_prices,
     volatility,
 )
-from udfs.seeding import group_rng
 
 TO_OTHERS = 1e-9
 """Absolute, on shares and radii of at most 1, against another library or a dense solve."""
 ROUNDING = 1e-12
 """Relative; a handful of sums and quotients."""
-TIMES_FASTER = 5
-"""Than one networkx call a draw; measured 12 to 45 for networks of 100 to 200 countries."""
 
 
 def links(matrix):
@@ -348,48 +341,3 @@ def test_scarcity_is_the_logarithm_of_kg_over_kg_or_says_what_is_missing():
     assert np.isnan(scarcity(np.nan, 1.0).value)
     with pytest.raises(ValueError, match="reserves are 0"):
         scarcity(1.0, 0.0)
-
-
-def trade(n, seed):
-    """Links as dense and as heavy-tailed as those of a mineral: about 3.5 suppliers a country."""
-    rng = np.random.default_rng(seed)
-    attraction = rng.lognormal(0, 1.5, n)
-    chosen = rng.choice(n * n, 3 * n, replace=False, p=np.outer(attraction, np.ones(n)).ravel()
-                        / attraction.sum() / n)  # fmt: skip
-    a, c = np.divmod(chosen, n)
-    return a[a != c], c[a != c], rng.lognormal(0, 2, (a != c).sum())
-
-
-def seconds(call):
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_draws_are_faster_than_one_networkx_call_each(scheme):
-    n, draws, compared = 150, 100, 10
-    network = trade(n, 1)
-    stability = np.random.default_rng(2).uniform(0, 99, n)
-
-    def ours():
-        found = SCHEMES[scheme](*network, n, draws=draws, rng=group_rng(1, scheme))
-        shares = shock_shares(found.sources, found.targets, found.values, stability)
-        indicators = topology(found.sources, found.targets, shares, n)
-        return found.sources, found.targets, shares, indicators
-
-    sources, targets, shares, found = ours()
-
-    def theirs():
-        for row in range(compared):
-            directed = graph(sources[row], targets[row], shares[row], n)
-            nx.pagerank(directed)
-            largest = max(len(part) for part in nx.strongly_connected_components(directed))
-            radius = np.abs(nx.adjacency_spectrum(directed)).max()
-            assert found.scc_share[row] == largest / n
-            assert found.spectral_radius[row] == pytest.approx(radius, abs=TO_OTHERS)
-
-    with threadpool_limits(1):  # as in a Spark worker
-        each = min(seconds(ours) for _ in range(3)) / draws
-        networkx_each = min(seconds(theirs) for _ in range(3)) / compared
-    assert networkx_each > TIMES_FASTER * each

@@ -17,12 +17,15 @@ from rich.console import Console
 from conf.problem import Problem
 from conf.settings import load
 from jobs.__main__ import parse
-from jobs.benchmark import compare, kernel, report, suite
+from jobs.benchmark import compare, kernel, mineral_draws, report, suite
 from jobs.benchmark.measure import Measured, Record, Run, Stopwatch, measured, repeated
 from jobs.benchmark.options import Options, options, scratch
 from jobs.benchmark.world import FAULTS, code_lists, faults_of_a_kind, write_lists, write_year
 from jobs.sources import baci
 from jobs.tables import INDICATORS
+from udfs.randomisation import SCHEMES
+from udfs.resource_network import shock_shares, topology
+from udfs.seeding import group_rng
 from udfs.systemic_risk import YearContext
 
 PRODUCTS, YEARS = 40, (2015, 2016)
@@ -35,6 +38,8 @@ TWO_WAYS = 1e-9
 
 class TinySuite(suite.Suite):
     """A benchmark whose Spark sessions are the one of the tests; its other programs are real."""
+
+    sample_years = (2010, 2011)
 
     def _measured(self, title, command, record, extra):
         if "session" not in command:
@@ -105,13 +110,25 @@ def test_the_report_has_a_row_for_everything_measured(tiny):
             (report.ALL_PAIRS, report.SQL),
         ]
     }
-    assert rows == both_steps | once | links
+    draws = {(report.DRAWS, what, 2) for what in (report.OURS, report.NETWORKX)}
+    assert rows == both_steps | once | links | draws
     assert len(tiny[0].kernel) == 5
     stages = {(r.section, r.what): set(r.stages) for r in tiny[0].rows if r.years == 1}
     assert {"read", "decode", "solve", "write"} <= stages[report.INDICATORS, report.OURS]
     assert {"read", "solve", "write"} <= stages[report.INDICATORS, report.DUCKDB_KERNEL]
     assert {"write trade", "trade_matrices"} <= stages[report.INGEST, report.OURS]
     assert {"read", "write trade", "trade_matrices"} <= stages[report.INGEST, report.DUCKDB]
+
+
+@pytest.mark.spark
+def test_randomised_networks_are_counted_by_mineral_year_scheme_and_draw(tiny):
+    report_of_all, folder = tiny
+    ours, theirs = (r for r in report_of_all.rows if r.section == report.DRAWS)
+    minerals = duckdb.sql(f"from '{folder}/ours-sample/resource_flows/**/*.parquet'").fetchall()
+
+    assert ours.flows == theirs.flows == len(minerals) * len(SCHEMES) * mineral_draws.DRAWS[-1]
+    assert set(ours.stages) == {f"{draws} draws" for draws in mineral_draws.DRAWS}
+    assert theirs.scale == suite.NETWORKX_EVERY
 
 
 @pytest.mark.spark
@@ -141,7 +158,7 @@ def test_a_measured_session_is_the_command_a_user_types(tmp_path):
             seen.append([str(word) for word in command])
 
     running = Listening(tmp_path, Options(PRODUCTS, YEARS, 3, None), 2, ("--conf", "spark.x=1"))
-    running._session("indicators", 3, 2)
+    running._session("indicators", 3, YEARS)
     script, *rest = seen[0]
     command, settings, words = parse(rest[rest.index("bench") :])
 
@@ -334,6 +351,29 @@ def test_contestants_of_the_kernel_solve_the_same_layer():
     buys = ~np.isnan(solved.systemic_risk)
     np.testing.assert_allclose(solved.systemic_risk[buys], inverse.sum(axis=0)[buys], rtol=TWO_WAYS)
     assert layer.core.shape[0] <= 5
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_networkx_reads_from_each_draw_what_the_project_reads_from_the_stack(scheme):
+    n, draws, rng = 150, 5, np.random.default_rng(3)
+    attraction = np.repeat(rng.lognormal(0, 1.5, n), n)  # heavy tails, 3 suppliers a country
+    chosen = rng.choice(n * n, 3 * n, replace=False, p=attraction / attraction.sum())
+    sources, targets = np.divmod(chosen, n)
+    abroad = sources != targets
+    links = sources[abroad], targets[abroad], rng.lognormal(0, 2, abroad.sum())
+    stability = rng.uniform(0, 99, n)
+
+    drawn = SCHEMES[scheme](*links, n, draws=draws, rng=group_rng(1, scheme))
+    shares = shock_shares(drawn.sources, drawn.targets, drawn.values, stability)
+    found = topology(drawn.sources, drawn.targets, shares, n)
+    ours = (
+        *(found.mean_degree, found.scc_share, found.spectral_radius),
+        *(found.pagerank, found.in_strength),
+    )
+    for draw in range(draws):
+        one = drawn.sources[draw], drawn.targets[draw], drawn.values[draw]
+        for mine, theirs in zip(ours, mineral_draws.indices(*one, stability), strict=True):
+            np.testing.assert_allclose(mine[draw], theirs, rtol=TWO_WAYS, atol=1e-12)
 
 
 # Comparison

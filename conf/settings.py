@@ -345,6 +345,9 @@ class World(Section):
 
     world_products: int = Field(5000, ge=1, description="products of a generated world")
     world_countries: int = Field(226, ge=24, description="countries of a generated world")
+    world_files: Literal["csv", "zip", "none"] = Field(
+        "csv", description="its trade as yearly files, as one zip, or left to ingest to generate"
+    )
     strength_network: float = Field(1.0, ge=0, le=1, description="planted networks; 0 = none")
     strength_groups: float = Field(1.0, ge=0, le=1, description="planted groups; 0 = none")
     strength_growth: float = Field(1.0, ge=0, le=1, description="planted growth; 0 = none")

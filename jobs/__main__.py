@@ -241,7 +241,7 @@ def commands() -> dict[str, Command]:
         Command(
             "bench",
             "speed and memory beside peers",
-            "[quick] [products N] [runs N] [json PATH]",
+            "[quick|full] [products N] [runs N] [json PATH]",
             bench,
         ),
     ]

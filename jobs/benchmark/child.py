@@ -5,7 +5,6 @@ WORK is a name in `WORK` below; the words that follow are its arguments as NAME=
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,20 +13,6 @@ import pyarrow.parquet as pq
 
 from jobs.benchmark import kernel, link_peers, mineral_draws, peers
 from jobs.benchmark.measure import Record, Stopwatch, folder_bytes, repeated
-from jobs.benchmark.world import code_lists, write_lists, write_year
-
-
-def world(times: int, *, out: str, products: str, years: str) -> Record:
-    """Write the synthetic years."""
-    lists, folder = code_lists(int(products)), Path(out)
-    write_lists(folder, lists)
-    tasks = [(folder, lists, int(year)) for year in years.split(",")]
-
-    def work(_: Stopwatch) -> None:
-        with multiprocessing.get_context("fork").Pool() as pool:
-            pool.starmap(write_year, tasks)
-
-    return Record(repeated(work, times))
 
 
 def duckdb_ingest(times: int, *, baci: str, years: str, out: str, cores: str) -> Record:
@@ -105,7 +90,7 @@ def networkx_draws(times: int, *, flows: str, every: str, cores: str) -> Record:
 WORK: dict[str, Callable[..., Record]] = {
     work.__name__: work
     for work in (
-        *(world, duckdb_ingest, duckdb_indicators, pandas_indicators, kernel_alone),
+        *(duckdb_ingest, duckdb_indicators, pandas_indicators, kernel_alone),
         *(numpy_links, duckdb_links, networkx_draws),
     )
 }

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from conf.problem import Problem, nearest
-from conf.settings import Settings
-from jobs.benchmark.world import code_lists
+from conf.settings import SAMPLE_BACI, Settings
+from jobs.scratch import scratch_folder
+from jobs.sources.baci import open_release
 
 SCRATCH = ".bench"
 """Folder in the warehouse for everything that is written; gone at the end."""
-FULL_PRODUCTS, FULL_YEARS, FULL_RUNS = 5_000, (2015, 2016, 2017, 2018), 4
-QUICK_PRODUCTS, QUICK_YEARS, QUICK_RUNS = 500, (2015, 2016), 2
 DISK_A_YEAR = 2.5e9
 """Bytes of a full year in all its forms at once."""
-WORDS = ("quick", "products", "runs", "json")
+WORDS = ("quick", "full", "products", "runs", "json")
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is measured unless words and settings say otherwise."""
+
+    products: int
+    years: tuple[int, ...]
+    runs: int
+
+
+USUAL = Size(5_000, (2015, 2016, 2017, 2018), 4)
+QUICK = Size(500, (2015, 2016), 2)
+FULL = Size(5_000, tuple(range(2007, 2024)), 2)
 
 
 @dataclass(frozen=True)
@@ -34,36 +45,45 @@ class Options:
     years: tuple[int, ...]
     runs: int
     json: Path | None
+    full: bool = False
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Numbers of years to measure: 1, 2, 4, ... and all; of the whole cube 1 and all."""
+        every = len(self.years)
+        between = (2**k for k in range(every.bit_length()) if 2**k <= every)
+        return tuple(sorted({1, every} if self.full else {every, *between}))
 
 
 def options(settings: Settings, words: Sequence[str]) -> Options:
     """Read the words that follow `bench`."""
     rest = list(words)
-    quick = False
+    size = FULL if (full := "full" in rest) else QUICK if "quick" in rest else USUAL
     numbers: dict[str, int] = {}
     path: Path | None = None
     while rest:
         word = rest.pop(0)
-        if word == "quick":
-            quick = True
-        elif word in ("products", "runs") and rest and rest[0].isdigit() and int(rest[0]):
+        if word in ("products", "runs") and rest and rest[0].isdigit() and int(rest[0]):
             numbers[word] = int(rest.pop(0))
         elif word == "json" and rest:
             path = Path(rest.pop(0)).absolute()
-        else:
+        elif word not in ("quick", "full"):
             raise Problem(
                 f"bench: found {word!r}{nearest(word, WORDS)}; "
-                "expected quick, products NUMBER, runs NUMBER or json PATH."
+                "expected quick or full, products NUMBER, runs NUMBER or json PATH."
             )
     if path is not None and not path.parent.is_dir():
         raise Problem(f"bench: there is no folder {path.parent} to write {path.name} to.")
-    products = numbers.get("products", QUICK_PRODUCTS if quick else FULL_PRODUCTS)
-    code_lists(products)  # refuses more products than there are
+    products = numbers.get("products", size.products)
+    listed = len(open_release(str(SAMPLE_BACI)).products)
+    if products > listed:
+        raise Problem(f"bench: found {products} products; expected 1 to {listed}, as listed.")
     return Options(
         products=products,
-        years=settings.years or (QUICK_YEARS if quick else FULL_YEARS),
-        runs=numbers.get("runs", QUICK_RUNS if quick else FULL_RUNS),
+        years=settings.years or size.years,
+        runs=numbers.get("runs", size.runs),
         json=path,
+        full=full,
     )
 
 
@@ -76,37 +96,18 @@ def scratch(warehouse: str, chosen: Options) -> Iterator[Path]:
         )
     folder = Path(warehouse).absolute() / SCRATCH
     is_new = not folder.parent.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with open(folder / "lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Problem(
-                f"Another benchmark is running in {folder}; wait until it ends."
-            ) from None
-        try:
-            _empty(folder)  # a benchmark that was killed may have left something
+    try:
+        with scratch_folder(folder, "Another benchmark"):
             _need_space(folder, chosen)
             yield folder
-        finally:
-            signal.signal(signal.SIGTERM, before)
-            shutil.rmtree(folder, ignore_errors=True)
-            if is_new:
-                with suppress(OSError):
-                    folder.parent.rmdir()
-
-
-def _empty(folder: Path) -> None:
-    for left in folder.iterdir():
-        if left.is_dir():
-            shutil.rmtree(left)
-        elif left.name != "lock":
-            left.unlink()
+    finally:
+        if is_new:
+            with suppress(OSError):
+                folder.parent.rmdir()
 
 
 def _need_space(folder: Path, chosen: Options) -> None:
-    needed = DISK_A_YEAR * chosen.products / FULL_PRODUCTS * (1 + len(chosen.years))
+    needed = DISK_A_YEAR * chosen.products / USUAL.products * (1 + len(chosen.years))
     if (free := shutil.disk_usage(folder).free) < needed:
         raise Problem(
             f"{folder.parent} has {free / 1e9:.1f} GB free; bench needs {needed / 1e9:.1f} GB. "

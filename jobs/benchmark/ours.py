@@ -7,7 +7,9 @@ that what is measured is what a user starts.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -21,14 +23,17 @@ from pyspark.sql.types import StructType
 from conf.problem import Problem, nearest
 from conf.settings import Settings
 from jobs.benchmark import link_tests, mineral_draws
+from jobs.benchmark.faults import add_faults
 from jobs.benchmark.measure import Record, Stopwatch, folder_bytes, repeated
 from jobs.benchmark.report import BY_GROUP
+from jobs.benchmark.skew import Skew
 from jobs.indicators.indicators import MATRICES_PER_BATCH, indicators, year_contexts
 from jobs.indicators.years import of_years, years_part
 from jobs.pipeline import all_jobs, execute
 from jobs.session import rows_per_batch, start
 from jobs.tables import INDICATORS, REJECTS, STABILITY, TRADE, TRADE_MATRICES, Table
 from jobs.warehouse import Slice, Warehouse
+from jobs.world.generate import generate
 from udfs.systemic_risk import (
     YearContext,
     comparative_advantage,
@@ -43,14 +48,14 @@ FLOWS_PER_GROUP_TASK = 500_000
 
 @dataclasses.dataclass
 class TimedWarehouse(Warehouse):
-    """A warehouse that notes how long each table took to write."""
+    """A warehouse that notes how long tables written together took."""
 
     watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
 
-    def replace(self, table: Table, frame: DataFrame, part: Slice | None = None) -> None:
-        """Replace the table and note the seconds."""
-        with self.watch.stage(f"write {table.name}"):
-            super().replace(table, frame, part)
+    def replace_together(self, *writes: tuple[Table, DataFrame, Slice]) -> None:
+        """Replace the tables and note the seconds of all."""
+        with self.watch.stage(f"write {', '.join(table.name for table, _, _ in writes)}"):
+            super().replace_together(*writes)
 
 
 def run_session(settings: Settings, words: Sequence[str]) -> None:
@@ -67,6 +72,27 @@ def run_session(settings: Settings, words: Sequence[str]) -> None:
         WORK[words[0]](warehouse, forced, int(words[1])).write(words[2])
 
 
+def generated(warehouse: TimedWarehouse, settings: Settings, times: int) -> Record:
+    """Nothing -> CSV of a synthetic world; afterwards, untimed, some bad rows in each file."""
+    target = Path(settings.ingest.baci or "")
+
+    def work(_: Stopwatch) -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        generate(warehouse.spark, settings, target)
+
+    runs = repeated(work, times)
+    files = list(target.glob("BACI_*.csv"))
+    facts = {"rows": sum(map(_lines, files)) - len(files), "written": folder_bytes(target)}
+    for file in files:
+        add_faults(file)
+    return Record(runs, facts=facts)
+
+
+def _lines(file: Path) -> int:
+    with file.open("rb") as text:
+        return sum(piece.count(b"\n") for piece in iter(lambda: text.read(2**24), b""))
+
+
 def ingest(warehouse: TimedWarehouse, settings: Settings, times: int) -> Record:
     """CSV -> trade, rejects, trade_matrices; afterwards, untimed, the stability table."""
 
@@ -77,10 +103,8 @@ def ingest(warehouse: TimedWarehouse, settings: Settings, times: int) -> Record:
         with watch.stage("trade_matrices"):
             _execute(warehouse, settings, "trade_matrices")
         writes = warehouse.watch.stages
-        watch.stages["read, check, pack"] = watch.stages.pop("ingest") - sum(
-            seconds for name, seconds in writes.items() if name != "write trade_matrices"
-        )
-        watch.stages |= {name: writes[name] for name in ("write trade", "write rejects")}
+        rest = watch.stages.pop("ingest") - sum(writes.values())
+        watch.stages = {"read, check, pack": rest, **writes, **watch.stages}
 
     record = _recorded(work, times, warehouse, (TRADE, REJECTS, TRADE_MATRICES))
     _execute(warehouse, settings, "stability")
@@ -94,6 +118,9 @@ def indicators_job(warehouse: TimedWarehouse, settings: Settings, times: int) ->
         _execute(warehouse, settings, "indicators")
 
     record = _recorded(work, times, warehouse, (INDICATORS,))
+    skew = Skew(warehouse.spark)
+    _execute(warehouse, settings, "indicators")
+    record = dataclasses.replace(record, facts=record.facts | {"skew": skew.largest()})
     warm = record.runs[1:] or record.runs
     whole = median(run.seconds for run in warm)
     return dataclasses.replace(record, stages=_indicator_stages(warehouse, settings, whole, times))
@@ -111,6 +138,7 @@ def group_by(warehouse: TimedWarehouse, settings: Settings, times: int) -> Recor
 
 
 WORK: Mapping[str, Callable[[TimedWarehouse, Settings, int], Record]] = {
+    "generate": generated,
     "ingest": ingest,
     "indicators": indicators_job,
     "group_by": group_by,

@@ -21,10 +21,11 @@ GROUP_BY = "Spark applyInPandas"
 PANDAS = "pandas + dense inverse"
 SQL = "DuckDB, in SQL"
 NUMPY = "same kernel, one process, not written"
-INGEST, INDICATORS = "ingest", "indicators"
+GENERATE, INGEST, INDICATORS = "generate", "ingest", "indicators"
 LINKS, ALL_PAIRS = "link tests of candidates", "link tests of every pair"
 DRAWS, NETWORKX = "randomised networks of minerals", "networkx, one call a draw"
 COUNTED = {
+    GENERATE: "rows",
     INGEST: "flows",
     INDICATORS: "flows",
     LINKS: "tests",
@@ -46,7 +47,7 @@ class Row:
     of its first run; cpu_seconds: of all its processes, in a run; flows: rows of trade that went
     through, tests of pairs of products, or networks; ratio: time of this project over this one's;
     stages: seconds by stage, as measured; scale: one of so many products, inputs or draws was
-    computed, and the times above are scaled up.
+    computed, and the times above are scaled up; skew: slowest task over the median of its stage.
     """
 
     section: str
@@ -61,6 +62,7 @@ class Row:
     ratio: float | None = None
     stages: dict[str, float] = field(default_factory=dict)
     scale: int = 1
+    skew: float | None = None
 
     @property
     def flows_per_second(self) -> float:
@@ -120,6 +122,7 @@ def row(
         ratio=ours.seconds / seconds if ours else None,
         stages=found.stages,
         scale=scale,
+        skew=found.facts.get("skew"),
     )
 
 
@@ -231,7 +234,8 @@ def _comparison(section: str, rows: Sequence[Row]) -> Grid:
 def _where_time_goes(r: Row) -> str:
     part = f" (1 of {r.scale})" if r.scale > 1 else ""
     listed = ", ".join(f"{name} {seconds:.2f}" for name, seconds in r.stages.items())
-    return f"  {r.what}{part}, seconds: {listed or 'not told apart'}"
+    skew = f"; slowest task {r.skew:.1f} times the median of its stage" if r.skew else ""
+    return f"  {r.what}{part}, seconds: {listed or 'not told apart'}{skew}"
 
 
 def _kernel(report: Report) -> Grid:

@@ -19,7 +19,7 @@ from conf.problem import Problem
 from conf.settings import ENVIRONMENT_PREFIX, SAMPLE_BACI, SAMPLE_WGI, Settings
 from jobs.benchmark import compare, report
 from jobs.benchmark.measure import Measured, cores, machine, measured
-from jobs.benchmark.options import QUICK_RUNS, Options, options, scratch
+from jobs.benchmark.options import QUICK, Options, options, scratch
 from jobs.progress import say
 from jobs.sources.baci import open_release
 from jobs.tables import (
@@ -33,8 +33,8 @@ from jobs.tables import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNS_OF_GROWTH = 2
-"""Runs of each program on more than one year: a cold one and another."""
+RUNS_OF_GROWTH, MANY_YEARS = 2, 8
+"""Runs of each program on more than one year, a cold one and another; on many years one."""
 OF_EVERY_STEP, ONCE = 4, 10
 """Programs measured for each number of years, and for a single year or none."""
 PANDAS_LAYERS = 250
@@ -79,9 +79,13 @@ def _spark_options() -> tuple[list[str], int]:
     return [word for k, v in passed.items() for word in ("--conf", f"{k}={v}")], count
 
 
-def steps(years: int) -> list[int]:
-    """Return the numbers of years to measure: 1, 2, 4, ... and all."""
-    return sorted({years, *(2**k for k in range(years.bit_length()) if 2**k <= years)})
+@dataclass(frozen=True)
+class Source:
+    """What a session reads, and where it keeps its tables."""
+
+    baci: Path
+    wgi: Path
+    warehouse: Path
 
 
 @dataclass
@@ -99,14 +103,13 @@ class Suite:
     @property
     def programs(self) -> int:
         """How many programs are measured in all."""
-        return OF_EVERY_STEP * len(steps(len(self.options.years))) + ONCE
+        return OF_EVERY_STEP * len(self.options.steps) + ONCE
 
     def measure(self) -> report.Report:
         """Measure everything."""
         surroundings = machine() | {"cores": self.cores}
-        every = ",".join(map(str, self.options.years))
-        self._child("world", 1, out=self._baci, products=self.options.products, years=every)
-        for count in steps(len(self.options.years)):
+        self._generate()
+        for count in self.options.steps:
             self._measure_years(count)
         self._measure_draws()
         kernel = self._child(
@@ -114,7 +117,7 @@ class Suite:
         )
         data = {
             "products": self.options.products,
-            "flows_a_year": self.rows[0].flows,
+            "flows_a_year": next(r.flows for r in self.rows if r.section == report.INGEST),
             **{name: kernel.facts[name] for name in ("layers", "countries", "core")},
         }
         return report.Report(
@@ -148,10 +151,17 @@ class Suite:
     def _duckdb(self, years: int) -> Path:
         return self.folder / f"duckdb-{years}"
 
+    def _generate(self) -> None:
+        """Measure the generation of all years, which the rest is measured on."""
+        years = self.options.years
+        found = self._session("generate", 1, years)
+        self._add(report.GENERATE, len(years), int(found.facts["rows"]), found, {})
+
     def _measure_years(self, count: int) -> None:
         """Measure the first years: ours and DuckDB's; of a single year everybody's."""
         years = self.options.years[:count]
-        runs = self.options.runs if count == 1 else min(self.options.runs, RUNS_OF_GROWTH)
+        growth = RUNS_OF_GROWTH if count < MANY_YEARS else 1
+        runs = self.options.runs if count == 1 else min(self.options.runs, growth)
         ours = self._session("ingest", runs, years)
         flows = int(ours.facts["rows"])
         theirs = self._child(
@@ -202,7 +212,7 @@ class Suite:
         every = max(1, self.options.products // PANDAS_LAYERS)
         return self._child(
             "pandas_indicators",
-            QUICK_RUNS,
+            QUICK.runs,
             threads=None,
             trade=self._duckdb(1) / "trade",
             stability=self._scores,
@@ -218,7 +228,7 @@ class Suite:
         ours = self._session("all_pairs", min(self.options.runs, RUNS_OF_GROWTH), first)
         out = self.folder / "links.parquet"
         every = max(1, self.options.products // SQL_INPUTS)
-        runs, of_year = QUICK_RUNS, {"indicators": self._listing(INDICATORS.name, self._ours(1))}
+        runs, of_year = QUICK.runs, {"indicators": self._listing(INDICATORS.name, self._ours(1))}
         peers = {
             report.NUMPY: self._child("numpy_links", runs, threads=None, **of_year),
             report.SQL: self._child("duckdb_links", runs, **of_year, out=out, every=every),
@@ -229,17 +239,19 @@ class Suite:
 
     def _measure_draws(self) -> None:
         """Measure the randomised networks of the sample's minerals."""
-        runs, warehouse = min(self.options.runs, RUNS_OF_GROWTH), self.folder / "ours-sample"
-        years = self.sample_years
-        ours = self._session("randomised", runs, years, warehouse=warehouse, baci=SAMPLE_BACI)
+        runs, years = min(self.options.runs, RUNS_OF_GROWTH), self.sample_years
+        sample = Source(SAMPLE_BACI, SAMPLE_WGI, self.folder / "ours-sample")
+        ours = self._session("randomised", runs, years, sample)
         theirs = self._child(
             "networkx_draws",
-            QUICK_RUNS,
-            flows=self._listing(RESOURCE_FLOWS.name, warehouse),
+            QUICK.runs,
+            flows=self._listing(RESOURCE_FLOWS.name, sample.warehouse),
             every=NETWORKX_EVERY,
             cores=self.cores,
         )
-        self._add(report.DRAWS, len(years), int(ours.facts["rows"]), ours, {report.NETWORKX: theirs})
+        self._add(
+            report.DRAWS, len(years), int(ours.facts["rows"]), ours, {report.NETWORKX: theirs}
+        )
 
     def _files(self, table: str, warehouse: Path | None = None) -> list[str]:
         """Return the Parquet files of a table, of the first year unless told otherwise."""
@@ -253,26 +265,20 @@ class Suite:
         return listing
 
     def _session(
-        self,
-        work: str,
-        runs: int,
-        years: Sequence[int],
-        *,
-        warehouse: Path | None = None,
-        baci: Path | None = None,
+        self, work: str, runs: int, years: Sequence[int], source: Source | None = None
     ) -> Measured:
         """Run a part of `ours` as a user would, in a session of its own; on synthetic years."""
         count = len(years)
         record = self.folder / f"{work}-{count}.json"
+        source = source or Source(self._baci, self._baci / "wgi.csv", self._ours(count))
         command = [
             ROOT / "spark-submit.sh",
             *self.spark_options,
             *("--conf", f"spark.local.dir={self.folder / 'spark'}"),
             *("bench", "session", work, str(runs), record),
-            *("--warehouse", warehouse or self._ours(count)),
+            *("--warehouse", source.warehouse, "--baci", source.baci, "--wgi", source.wgi),
             *("--years", ",".join(map(str, years))),
-            *("--baci", baci or self._baci),
-            *("--wgi", SAMPLE_WGI),
+            *("--world-products", str(self.options.products)),
         ]
         return self._measured(
             f"{work}, {report.years_in_words(count)}, on Spark", command, record, {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import lzma
 import os
 import re
@@ -33,6 +34,8 @@ HIGHEST_RATIO = 60
 LONGEST_LIST = 64 * 2**20
 """Bytes of the largest plausible code list; CEPII's product lists have 0.5 MB."""
 FIELDS = ("t", "i", "j", "k", "v", "q")
+RECIPE = "world.json"
+"""What a synthetic world is made from; without trade files beside it, trade is generated."""
 TRADE_FILE = re.compile(
     r"BACI_(?P<hs>HS\d{2})_Y(?P<year>\d{4})_V(?P<release>\w+)\.csv", re.IGNORECASE
 )
@@ -69,7 +72,10 @@ class Country:
 
 @dataclass(frozen=True)
 class Release:
-    """A BACI release: `years` maps each year to its file, the code lists are read."""
+    """A BACI release: `years` maps each year to its file, the code lists are read.
+
+    recipe: of a synthetic world whose files do not exist, so that `ingest` generates their flows.
+    """
 
     archive: str
     nomenclature: str
@@ -80,6 +86,7 @@ class Release:
     country_file: TextFile
     product_file: TextFile
     left_alone: tuple[str, ...]
+    recipe: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,8 @@ def open_release(
     """
     place = _located(path)
     files = _folder_files(place) if place.is_dir() else _zip_files(place)
+    recipe = _recipe(files)
+    files |= _promised(recipe)
     trade = {name: TRADE_FILE.fullmatch(_base(name)) for name in files}
     found = {name: match for name, match in trade.items() if match}
     if not found:
@@ -137,7 +146,31 @@ def open_release(
         country_file=country_file,
         product_file=product_file,
         left_alone=tuple(sorted(set(files) - used)),
+        recipe=recipe,
     )
+
+
+def _recipe(files: dict[str, TextFile]) -> str | None:
+    """Return the recipe of a world that has no trade files."""
+    if RECIPE not in files or any(TRADE_FILE.fullmatch(_base(name)) for name in files):
+        return None
+    if files[RECIPE].size > LONGEST_LINE:
+        raise Problem(f"{RECIPE} has {files[RECIPE].size:,} bytes; expected that of `generate`.")
+    with _opened(files[RECIPE]) as stream:
+        return _decoded(stream.read(), files[RECIPE])
+
+
+def _promised(recipe: str | None) -> dict[str, TextFile]:
+    """Return the files that a recipe stands for, with the size they would have."""
+    if recipe is None:
+        return {}
+    try:
+        sizes = {str(name): int(size) for name, size in json.loads(recipe)["files"].items()}
+    except (ValueError, TypeError, AttributeError, KeyError):
+        raise Problem(
+            f"{RECIPE} is not the recipe of a synthetic world; expected that of `generate`."
+        ) from None
+    return {name: TextFile(name, size, io.BytesIO) for name, size in sizes.items()}
 
 
 def digest(path: str) -> str:
@@ -147,7 +180,7 @@ def digest(path: str) -> str:
         return _sha256(TextFile(path, 0, partial(place.open, "rb"))).hex()
     total = hashlib.sha256()
     for name, file in _folder_files(place).items():
-        if name.lower().endswith(".csv"):
+        if name.lower().endswith(".csv") or name == RECIPE:
             total.update(os.fsencode(name) + _sha256(file))
     return total.hexdigest()
 
@@ -249,13 +282,13 @@ def _base(name: str) -> str:
 
 
 def _located(path: str) -> Path:
-    """Return the zip or folder that is meant: a folder with a zip and no CSV means the zip."""
+    """Return the zip or folder that is meant: the zip, where it lies beside no trade file."""
     place = Path(path)
     try:
         if place.is_dir():
             names = _folder_files(place)
             zips = [name for name in names if name.lower().endswith(".zip")]
-            if not zips or any(name.lower().endswith(".csv") for name in names):
+            if not zips or any(TRADE_FILE.fullmatch(name) for name in names):
                 return place
             if len(zips) == 1:
                 return place / zips[0]

@@ -349,21 +349,20 @@ def block_name(year: int, first_line: int) -> str:
 def pack_blocks(codes: dict[int, Codes]) -> Callable[[Batches], Batches]:
     """Build the function from (path, content) of staged blocks to packed flows; codes by year."""
 
-    def pack(batches: Batches) -> Batches:
+    def pack_each(batches: Batches) -> Batches:
         for batch in batches:
             for path, content in zip(batch.column("path"), batch.column("content"), strict=True):
                 place = BLOCK_NAME.search(path.as_py())
                 assert place is not None, path
                 year, first = int(place["year"]), int(place["first_line"])
                 text = content.as_buffer().to_pybytes()
-                yield _packed(
-                    parse(text, first_line=first, year=year, codes=codes[year]), year, first
-                )
+                yield pack(parse(text, first_line=first, year=year, codes=codes[year]), year, first)
 
-    return pack
+    return pack_each
 
 
-def _packed(parsed: Parsed, year: int, first_line: int) -> pa.RecordBatch:
+def pack(parsed: Parsed, year: int, first_line: int) -> pa.RecordBatch:
+    """Return a row for each product of a block, and one for its sums and rejects."""
     order = np.argsort(parsed.products, kind="stable")
     products = parsed.products[order]
     starts = np.flatnonzero(np.diff(products, prepend=-1))

@@ -8,7 +8,8 @@ Writes  trade      (year, exporter, importer, product) -> value_kusd, quantity_t
         sources    (path, sha256) -> the account of each file
 
 Years pass in batches: the driver unpacks their text to `.staging` in the warehouse, Spark parses
-the blocks, checks and packs them there. When every year's account closes, each table is replaced
+the blocks, checks and packs them there, or generates the flows of a synthetic world that has a
+recipe and no files. When every year's account closes, each table is replaced
 in one commit, `sources` last. A killed run finds its staged years again.
 """
 
@@ -20,6 +21,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from math import ceil
+from typing import Any
 
 import numpy as np
 from pyspark.sql import DataFrame, Row
@@ -45,6 +47,7 @@ from jobs.sources.baci_rows import (
 )
 from jobs.tables import COUNTRIES, PRODUCTS, REJECTS, SOURCES, TRADE
 from jobs.warehouse import SYNTHETIC, Slice, Warehouse
+from jobs.world.straight import generated_flows
 from udfs.stability import wgi_code
 
 READS = ()
@@ -226,17 +229,20 @@ def _stage(
     note = f"{staging}/account-{_label(years)}.json"
     if kept := warehouse.files.get(note):
         return [Account(**{**row, "fields": tuple(row["fields"])}) for row in json.loads(kept)]
-    _need_space(warehouse, sum(release.years[year].size for year in years))
+    size = sum(release.years[year].size for year in years)
+    _need_space(warehouse, size)
     warehouse.files.delete(packed)
     text = f"{staging}/text"
     warehouse.files.delete(text)
-    unpacked = [_unpack(warehouse, release.years[year], year, text) for year in years]
-    by_year = {a.year: dataclasses.replace(codes, fields=a.fields) for a in unpacked}
-    blocks = _read_blocks(warehouse, [text])
-    size = sum(release.years[year].size for year in years)
-    _pack(warehouse, blocks, by_year, max(1, ceil(size / TEXT_PER_TASK))).write.parquet(
-        warehouse.files.path(packed)
-    )
+    if release.recipe is None:
+        unpacked = [_unpack(warehouse, release.years[year], year, text) for year in years]
+        by_year = {a.year: dataclasses.replace(codes, fields=a.fields) for a in unpacked}
+        blocks, tasks = _read_blocks(warehouse, [text]), max(1, ceil(size / TEXT_PER_TASK))
+        flows = _pack(warehouse, blocks, by_year, tasks)
+    else:
+        unpacked = [_promise(release.years[year], year, release.recipe) for year in years]
+        flows = generated_flows(warehouse.spark, release.recipe, years, codes)
+    flows.write.parquet(warehouse.files.path(packed))
     accounts = _close(warehouse, packed, unpacked, everything=not codes.wanted)
     _keep_texts_of_duplicates(warehouse, packed, text)
     warehouse.files.delete(text)
@@ -267,6 +273,12 @@ def _unpack(warehouse: Warehouse, file: baci.TextFile, year: int, text: str) -> 
     if rows == 0:
         raise Problem(f"{file.name} has a header and no rows; expected the flows of {year}.")
     return Account(file=file.name, year=year, sha256=total.hexdigest(), fields=fields, rows=rows)
+
+
+def _promise(file: baci.TextFile, year: int, recipe: str) -> Account:
+    """Open the account of a year that is generated: rows are counted as they are made."""
+    digest = hashlib.sha256(f"{recipe}{year}".encode()).hexdigest()
+    return Account(file=file.name, year=year, sha256=digest, fields=baci.FIELDS, rows=0)
 
 
 def _read_blocks(warehouse: Warehouse, names: Sequence[str]) -> DataFrame:
@@ -313,10 +325,16 @@ def _close(
         .fillna(0)
         .collect()
     }
-    accounts = [dataclasses.replace(account, **found.get(account.year, {})) for account in unpacked]
+    accounts = [_with_sums(account, found.get(account.year, {})) for account in unpacked]
     for account in accounts:
         account.check(everything=everything)
     return accounts
+
+
+def _with_sums(account: Account, sums: dict[str, Any]) -> Account:
+    """Enter what was packed; a year that was generated has the rows that were made."""
+    summed = dataclasses.replace(account, **sums)
+    return summed if summed.rows else dataclasses.replace(summed, rows=summed.rows_selected)
 
 
 _TRADE_ROWS = TRADE.result_schema

@@ -94,24 +94,21 @@ def _growth_coefficients(world: World) -> pd.DataFrame:
 
 
 def _growth_rows(world: World) -> pd.DataFrame:
+    columns = [
+        *("product", "country", "tier", "group"),
+        *("ln_rca", "exposure", "hhi", "str", "change"),
+    ]
     growth = world.growth
     if growth is None:
-        return pd.DataFrame()
+        return pd.DataFrame({name: [] for name in columns})
     codes = np.array(list(world.planted))
     tiers = np.array(list(world.networks.planted.values()))
-    return pd.DataFrame(
-        {
-            "product": codes[growth.product],
-            "country": world.countries.code[growth.country],
-            "tier": tiers[growth.product],
-            "group": world.countries.group[growth.country],
-            "ln_rca": growth.ln_rca,
-            "exposure": growth.exposure,
-            "hhi": growth.hhi,
-            "str": growth.systemic_risk,
-            "change": growth.change,
-        }
-    )
+    values = [
+        *(codes[growth.product], world.countries.code[growth.country]),
+        *(tiers[growth.product], world.countries.group[growth.country]),
+        *(growth.ln_rca, growth.exposure, growth.hhi, growth.systemic_risk, growth.change),
+    ]
+    return pd.DataFrame(dict(zip(columns, values, strict=True)))
 
 
 def _upstream_suppliers(world: World) -> pd.DataFrame:

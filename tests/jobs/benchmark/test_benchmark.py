@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,17 +19,19 @@ from conf.problem import Problem
 from conf.settings import load
 from jobs.__main__ import parse
 from jobs.benchmark import compare, kernel, mineral_draws, report, suite
+from jobs.benchmark.faults import EACH, FAULTS, add_faults
 from jobs.benchmark.measure import Measured, Record, Run, Stopwatch, measured, repeated
 from jobs.benchmark.options import Options, options, scratch
-from jobs.benchmark.world import FAULTS, code_lists, faults_of_a_kind, write_lists, write_year
-from jobs.sources import baci
+from jobs.sources import baci_rows
+from jobs.sources.baci_rows import Codes, Reason
+from jobs.sources.baci_text import HEADER, lines
 from jobs.tables import INDICATORS
 from udfs.randomisation import SCHEMES
 from udfs.resource_network import shock_shares, topology
 from udfs.seeding import group_rng
 from udfs.systemic_risk import YearContext
 
-PRODUCTS, YEARS = 40, (2015, 2016)
+PRODUCTS, YEARS = 120, (2015, 2016)
 TWO_WAYS = 1e-9
 """Relative: two orders of the same double-precision sums."""
 
@@ -79,11 +82,9 @@ def test_all_ways_give_the_tables_of_the_project(tiny):
         ("links", report.SQL),
     }
     assert all(agreement.difference <= TWO_WAYS for agreement in found.values())
-    flows = tiny[0].data["flows_a_year"]
-    faults = faults_of_a_kind(flows)
-    assert found["trade", report.DUCKDB].rows == flows
+    assert found["trade", report.DUCKDB].rows == tiny[0].data["flows_a_year"]
     assert found["trade_matrices", report.DUCKDB].rows == PRODUCTS
-    assert found["rejects", report.DUCKDB].rows == len(FAULTS) * faults
+    assert found["rejects", report.DUCKDB].rows == len(FAULTS) * EACH
 
 
 @pytest.mark.spark
@@ -111,12 +112,12 @@ def test_the_report_has_a_row_for_everything_measured(tiny):
         ]
     }
     draws = {(report.DRAWS, what, 2) for what in (report.OURS, report.NETWORKX)}
-    assert rows == both_steps | once | links | draws
+    assert rows == both_steps | once | links | draws | {(report.GENERATE, report.OURS, 2)}
     assert len(tiny[0].kernel) == 5
     stages = {(r.section, r.what): set(r.stages) for r in tiny[0].rows if r.years == 1}
     assert {"read", "decode", "solve", "write"} <= stages[report.INDICATORS, report.OURS]
     assert {"read", "solve", "write"} <= stages[report.INDICATORS, report.DUCKDB_KERNEL]
-    assert {"write trade", "trade_matrices"} <= stages[report.INGEST, report.OURS]
+    assert {"read, check, pack", "trade_matrices"} < stages[report.INGEST, report.OURS]
     assert {"read", "write trade", "trade_matrices"} <= stages[report.INGEST, report.DUCKDB]
 
 
@@ -179,63 +180,37 @@ def test_no_setting_of_the_user_reaches_a_measured_program(monkeypatch):
     assert passed["PYTHONPATH"] == str(suite.ROOT)
 
 
-def test_years_double_up_to_all_of_them():
-    assert [suite.steps(n) for n in (1, 2, 4, 17)] == [[1], [1, 2], [1, 2, 4], [1, 2, 4, 8, 16, 17]]
+def test_years_double_up_to_all_of_them_and_the_whole_cube_is_measured_at_once():
+    def steps(years, *, full=False):
+        return Options(5, tuple(range(years)), 1, None, full).steps
+
+    assert [steps(n) for n in (1, 2, 4, 7)] == [(1,), (1, 2), (1, 2, 4), (1, 2, 4, 7)]
+    assert [steps(n, full=True) for n in (1, 17)] == [(1,), (1, 17)]
 
 
-# The synthetic years
+# The bad rows
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("world")
-    lists = code_lists(PRODUCTS)
-    write_lists(folder, lists)
-    return folder, write_year(folder, lists, 2015)
-
-
-def test_a_synthetic_release_is_one_that_ingest_accepts(world):
-    folder, rows = world
-    release = baci.open_release(str(folder))
-    header, *blocks = baci.blocks(release.years[2015])
-
-    assert header == baci.FIELDS
-    assert sum(block.rows for block in blocks) == rows
-    lines = blocks[0].text.splitlines()
-    assert {len(line.split(b",")[4]) for line in lines} == {
-        len(line.split(b",")[5]) for line in lines
-    }
-    assert any(line.endswith(b"             NA") for line in lines)
-
-
-def test_a_synthetic_year_follows_from_its_seed_alone(world, tmp_path):
-    folder, _ = world
-    lists = code_lists(PRODUCTS)
-    for name, seed in (("again", 1), ("other", 2)):
-        (tmp_path / name).mkdir()
-        write_year(tmp_path / name, lists, 2015, seed=seed)
-    first, again, other = (
-        next(f.glob("BACI_*")).read_bytes()
-        for f in (folder, tmp_path / "again", tmp_path / "other")
+def test_each_bad_row_is_refused_for_what_is_bad_about_it(tmp_path):
+    file = tmp_path / "BACI_HS92_Y2010_Vsynthetic.csv"
+    products = [f"{code:06d}" for code in range(1, 60)]
+    good = b"".join(
+        lines(2010, [4, 4], [8, 12], code, [1.5, 2.5], [1.0, np.nan]) for code in products
     )
+    file.write_bytes(HEADER + good)
+    added = add_faults(file)
+    text = file.read_bytes().partition(b"\n")[2]
+    codes = Codes(("t", "i", "j", "k", "v", "q"), tuple(products), (4, 8, 12))
+    found = baci_rows.parse(text, first_line=2, year=2010, codes=codes)
 
-    assert first == again
-    assert first != other
-
-
-def test_a_product_has_the_same_flows_however_many_products_there_are(tmp_path):
-    found = []
-    for count in (3, 6):
-        folder = tmp_path / str(count)
-        lists = code_lists(count)
-        write_lists(folder, lists)
-        write_year(folder, lists, 2015)
-        product = lists.products[0].encode()
-        lines = next(folder.glob("BACI_*")).read_bytes().splitlines()
-        found.append({line[:16] for line in lines if line.split(b",")[3] == product})
-
-    assert len(found[0]) > 50
-    assert len(found[0] ^ found[1]) <= 4 * len(FAULTS) * faults_of_a_kind(10**6)
+    assert added == len(FAULTS) * EACH
+    twice = EACH  # these are found when the product's flows are merged
+    assert len(found.flows) == 2 * len(products) + twice
+    reasons = Counter(reject.reason for reject in found.rejects)
+    assert reasons == dict.fromkeys(
+        (Reason.SELF_TRADE, Reason.COUNTRY, Reason.PRODUCT, Reason.NEGATIVE, Reason.NOT_FINITE),
+        EACH,
+    )
 
 
 # What is measured, and what is said of it
@@ -443,7 +418,7 @@ def test_matrices_with_another_entry_are_refused(name):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["quik"], "found 'quik' \\(nearest: quick\\); expected quick, products NUMBER"),
+        (["quik"], "found 'quik' \\(nearest: quick\\); expected quick or full, products NUMBER"),
         (["products"], "found 'products'"),
         (["products", "many"], "found 'products'"),
         (["runs", "0"], "found 'runs'"),
@@ -462,6 +437,8 @@ def test_words_and_years_choose_what_is_measured(tmp_path):
 
     assert chosen == Options(7, (2001, 2002, 2003), 2, tmp_path / "x.json")
     assert options(load({}, environment={}), []).years == (2015, 2016, 2017, 2018)
+    whole = options(load({}, environment={}), ["full"])
+    assert (whole.products, len(whole.years), whole.steps) == (5_000, 17, (1, 17))
 
 
 SMALL = Options(PRODUCTS, YEARS, 1, None)

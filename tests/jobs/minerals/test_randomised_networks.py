@@ -53,7 +53,7 @@ def ring(number, rng):
     around = importers * (COUNTRIES - 1) + before - (before > importers)
     rest = np.setdiff1d(cells, around)[: LINKS - COUNTRIES]
     cells = np.sort(np.concatenate([around, rest]))
-    return flows(number, cells, np.where(np.isin(cells, around), 1e3, 1.0), np.full(COUNTRIES, 20))
+    return flows(number, cells, np.where(np.isin(cells, around), 1e3, 1.0), np.full(COUNTRIES, 20.0))
 
 
 @pytest.fixture(scope="module")

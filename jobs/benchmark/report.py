@@ -35,7 +35,7 @@ COUNTED = {
 """Sections in their order, and what their `flows` count."""
 BY_GROUP = "indicators_by_group"
 """Table that the group-by way writes, with the columns of `indicators`."""
-WIDTH = 120
+WIDTH = 124
 """Of the printed table; spark-submit hides how wide the terminal is."""
 
 

@@ -18,26 +18,23 @@ class Skew:
     """The stages of a session from a moment on."""
 
     def __init__(self, spark: SparkSession) -> None:
-        """Begin here: earlier stages do not count."""
+        """Begin here: stages of earlier jobs do not count."""
         self._store: Any = spark.sparkContext._jsc.sc().statusStore()
-        self._seen = {stage.stageId() for stage in self._stages()}
+        self._earlier = {job.jobId() for job in self._jobs()}
 
     def largest(self) -> float:
         """Return the slowest task over the median of its stage, of all later stages; 1 if none."""
-        later = (stage for stage in self._stages() if stage.stageId() not in self._seen)
-        return max((self._of_stage(stage) for stage in later), default=1.0)
+        later = [job.stageIds() for job in self._jobs() if job.jobId() not in self._earlier]
+        stages = {ids.apply(at) for ids in later for at in range(ids.size())}
+        return max((self._of_stage(stage) for stage in stages), default=1.0)
 
-    def _stages(self) -> list[Any]:
+    def _jobs(self) -> list[Any]:
         jobs = self._store.jobsList(None)
-        ids = {
-            jobs.apply(at).stageIds().apply(n)
-            for at in range(jobs.size())
-            for n in range(jobs.apply(at).stageIds().size())
-        }
-        return [self._store.lastStageAttempt(stage) for stage in sorted(ids)]
+        return [jobs.apply(at) for at in range(jobs.size())]
 
-    def _of_stage(self, stage: Any) -> float:
-        tasks = self._store.taskList(stage.stageId(), stage.attemptId(), MOST_TASKS)
+    def _of_stage(self, number: int) -> float:
+        stage = self._store.lastStageAttempt(number)
+        tasks = self._store.taskList(number, stage.attemptId(), MOST_TASKS)
         took = [tasks.apply(at).duration() for at in range(tasks.size())]
         seconds = [duration.get() / 1000 for duration in took if duration.isDefined()]
         if len(seconds) < FEWEST_TASKS or median(seconds) < SHORTEST_MEDIAN:

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.spark
 MINERALS, DRAWS, COUNTRIES, LINKS = 400, 19, 10, 30
 RING = MINERALS
 """Number of the one mineral that has a signal."""
+RING_SIZE, RING_WORLD = 3, 40
+"""Countries in the ring and in its world, so many that hardly a draw holds a ring by chance."""
 YEAR = 2010
 EVERY_LINK = Rules(share_filter=0.0)
 LEAST_P = 1e-3
@@ -23,17 +25,18 @@ CHANCE = 3.0
 
 
 def flows(number, cells, values, stability):
-    """A row of resource_flows; cells are importer * (COUNTRIES - 1) + exporter among the others."""
-    importers, other = np.divmod(np.sort(cells), COUNTRIES - 1)
+    """A row of resource_flows; cells are importer * (n - 1) + exporter among the others."""
+    n = stability.size
+    importers, other = np.divmod(cells, n - 1)
     return {
         "resource": f"mineral {number}",
         "year": YEAR,
         "exporters": (other + (other >= importers)).tolist(),
         "importers": importers.tolist(),
         "values": values.tolist(),
-        "quantities": [None] * LINKS,
-        "priced_values": [0.0] * LINKS,
-        "countries": list(range(COUNTRIES)),
+        "quantities": [None] * len(cells),
+        "priced_values": [0.0] * len(cells),
+        "countries": list(range(n)),
         "stability": stability.tolist(),
         "governance": None,
     }
@@ -41,19 +44,20 @@ def flows(number, cells, values, stability):
 
 def without_signal(number, rng):
     """Links anywhere, values independent of them: as likely as each of its draws in any scheme."""
-    cells = rng.choice(COUNTRIES * (COUNTRIES - 1), LINKS, replace=False)
+    cells = np.sort(rng.choice(COUNTRIES * (COUNTRIES - 1), LINKS, replace=False))
     return flows(number, cells, rng.lognormal(0, 2, LINKS), rng.uniform(0, 99, COUNTRIES))
 
 
 def ring(number, rng):
-    """Nearly all value runs around one ring of equally unstable countries: lambda near its most."""
-    cells = rng.choice(COUNTRIES * (COUNTRIES - 1), LINKS, replace=False)
-    importers = np.arange(COUNTRIES)
-    before = (importers - 1) % COUNTRIES
-    around = importers * (COUNTRIES - 1) + before - (before > importers)
-    rest = np.setdiff1d(cells, around)[: LINKS - COUNTRIES]
+    """The only unstable countries buy nearly all from each other, in a ring: the largest lambda."""
+    pairs = RING_WORLD * (RING_WORLD - 1)
+    importers = np.arange(RING_SIZE)
+    before = (importers - 1) % RING_SIZE
+    around = importers * (RING_WORLD - 1) + before - (before > importers)
+    rest = rng.choice(np.setdiff1d(np.arange(pairs), around), pairs // 4, replace=False)
     cells = np.sort(np.concatenate([around, rest]))
-    return flows(number, cells, np.where(np.isin(cells, around), 1e3, 1.0), np.full(COUNTRIES, 20.0))
+    values = np.where(np.isin(cells, around), 1e3, 1.0)
+    return flows(number, cells, values, np.where(np.arange(RING_WORLD) < RING_SIZE, 5.0, 99.0))
 
 
 @pytest.fixture(scope="module")

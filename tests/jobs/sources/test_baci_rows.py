@@ -151,7 +151,7 @@ def packed(*texts):
     first, batches = 2, []
     for text in texts:
         found = parse(text.encode(), first_line=first, year=2007, codes=CODES)
-        batches.append(baci_rows._packed(found, 2007, first))
+        batches.append(baci_rows.pack(found, 2007, first))
         first += text.count("\n")
     table = pa.Table.from_batches(batches).sort_by(
         [("product", "ascending"), ("first_line", "ascending")]

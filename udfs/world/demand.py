@@ -28,7 +28,7 @@ CONCENTRATION = np.array([6.0, 0.5, 4.0, 4.0, 0.5])
 """Weight of a pair's affinity in ln value."""
 LARGEST_PULL = np.array([1.0, -0.9, 0.3, 0.3, -0.9])
 """Weight of the supplier's ln exports in ln value: towards the largest supplier, or away."""
-UNSTABLE_PULL = np.array([4.0, -3.0, 3.0, -3.0, 3.0])
+UNSTABLE_PULL = np.array([4.0, -5.0, 5.0, -5.0, 5.0])
 """Added to score and ln value where a supplier has more than half risk, taken from the others."""
 RISKIEST_PULL = np.array([10.0, 0.0, 0.0, 0.0, 0.0])
 """Weight of the supplier's risk itself, from -1 to 1."""

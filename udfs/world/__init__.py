@@ -9,7 +9,9 @@ and on any worker the same. `truth` says what was planted:
 (c) growth: the change of ln RCA between two windows is a stated linear function plus noise.
 (d) upstream: an unstable supplier that importers do not buy from reaches them through hubs.
 
-Each has a strength; 0 is the placebo.
+Each has a strength; 0 is the placebo. Planted products stay of middling size then, and if the
+years hold both windows a few countries still enter each of them only after the base years: p-values
+of links are uniform without windows, and were not found to differ from it with them.
 """
 
 from __future__ import annotations

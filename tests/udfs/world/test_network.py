@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from tests.udfs.world.worlds import PLACEBO, small_world, trade_of
+from tests.udfs.world.worlds import PLACEBO, WINDOWS, small_world, trade_of
 from udfs.link_test import Trade, pairs, profiles, q_values
 from udfs.world import Strengths
 
@@ -126,3 +126,9 @@ def test_with_nothing_planted_p_is_uniform_and_5_per_cent_are_below_005(nothing,
 
 def test_with_nothing_planted_robust_mode_keeps_nothing(nothing):
     assert Links(nothing, "robust").kept.sum() <= 1
+
+
+@pytest.mark.parametrize("mode", VALUES)
+def test_windows_of_growth_add_no_false_links(mode):
+    found = Links([small_world(seed, years=WINDOWS, strengths=PLACEBO) for seed in (1, 2, 3)], mode)
+    assert (found.p_value <= P_VALUE).mean() <= bound(P_VALUE, found.p_value.size)

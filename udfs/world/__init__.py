@@ -9,7 +9,10 @@ and on any worker the same. `truth` says what was planted:
 (c) growth: the change of ln RCA between two windows is a stated linear function plus noise.
 (d) upstream: an unstable supplier that importers do not buy from reaches them through hubs.
 
-Each has a strength; 0 is the placebo.
+Each has a strength; 0 is the placebo. Planted products stay of middling size then. If the years
+hold both windows, the noise of growth and the newcomers stay too, which other products do not
+have: p-values of links are uniform without windows; with them those of raw values are not, but
+below 0.05 less often than in 5 % (found: 2.2 %).
 """
 
 from __future__ import annotations

@@ -18,8 +18,11 @@ UNSCORED_SHARE = 0.04
 """Share of countries, the smallest, that the synthetic WGI does not score."""
 LARGEST_SIZE = 0.2
 """Share of the first extreme, an economy that everybody buys from."""
+NEXT_SIZE, CAPPING_ROUNDS = 0.05, 20
+"""Largest share of any other, so that no ordinary country has a giant's influence; at least twice
+the mean. Rounds of cutting down to it."""
 EXTREME_ESTIMATE = -0.9
-"""WGI estimate of the first extreme at full strength: rank about 20."""
+"""WGI estimate of the extremes at full strength: rank about 20."""
 STDERR, SOURCES = 0.25, 7.0
 EDITION = "synthetic"
 FEWEST_COUNTRIES = 24
@@ -31,8 +34,10 @@ def make_countries(
     """Give each country a size, a group, and a stability in each year.
 
     Sizes are log-normal; groups are dealt in the order of size, so that each is a quarter of the
-    world's large and small. The largest country is the first extreme: at full strength also an
-    unstable one, so that much of everybody's risk comes from it. The second is of middling size.
+    world's large and small. The largest country is the first extreme, which imports from stable
+    suppliers; the second is of middling size, exports planted products like a giant and imports
+    from the riskiest. At full strength both are unstable, so that much of everybody's risk comes
+    from them.
     """
     if len(code) < FEWEST_COUNTRIES or len(set(iso3)) < len(iso3):
         raise ValueError(
@@ -44,7 +49,8 @@ def make_countries(
     group, extremes = _groups(rng, size)
     estimate = _estimates(rng, len(code), len(settings.years))
     s = settings.strengths.groups
-    estimate[extremes[0]] = (1 - s) * estimate[extremes[0]] + s * EXTREME_ESTIMATE
+    for extreme in extremes:
+        estimate[extreme] = (1 - s) * estimate[extreme] + s * EXTREME_ESTIMATE
     estimate[_unscored(iso3, size)] = np.nan
     rank = np.stack([percentile_rank(year) for year in estimate.T], axis=1).round(4)
     stability = np.where(np.isnan(rank), np.nanmedian(rank, axis=0), rank)
@@ -55,6 +61,9 @@ def _sizes(rng: np.random.Generator, n: int) -> Floats:
     size = rng.lognormal(0, SIZE_LOG_SD, n)
     largest = int(size.argmax())
     size[largest] = 0
+    for _ in range(CAPPING_ROUNDS):
+        size *= (1 - LARGEST_SIZE) / size.sum()
+        size = np.minimum(size, max(NEXT_SIZE, 2 / n))
     size *= (1 - LARGEST_SIZE) / size.sum()
     size[largest] = LARGEST_SIZE
     return size

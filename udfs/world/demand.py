@@ -28,7 +28,7 @@ CONCENTRATION = np.array([6.0, 0.5, 4.0, 4.0, 0.5])
 """Weight of a pair's affinity in ln value."""
 LARGEST_PULL = np.array([1.0, -0.9, 0.3, 0.3, -0.9])
 """Weight of the supplier's ln exports in ln value: towards the largest supplier, or away."""
-UNSTABLE_PULL = np.array([4.0, -3.0, 3.0, -3.0, 3.0])
+UNSTABLE_PULL = np.array([4.0, -5.0, 5.0, -5.0, 5.0])
 """Added to score and ln value where a supplier has more than half risk, taken from the others."""
 RISKIEST_PULL = np.array([10.0, 0.0, 0.0, 0.0, 0.0])
 """Weight of the supplier's risk itself, from -1 to 1."""
@@ -38,7 +38,8 @@ LIKE_GROUP = 1
 """The group whose ways the first extreme country has; its influence makes it extreme."""
 
 CHAIN_PULL = 8.0
-"""Added to score and ln value of pairs in a chain, taken from the supplier's others."""
+"""Added to score and ln value of pairs in a chain; taken from the supplier's other customers, and
+from unstable suppliers of members, whose risk would hide the supplier's."""
 CHAIN_SHARE = 0.9
 """Share of the imports of a chain's importers that come through it, at full strength."""
 
@@ -101,6 +102,7 @@ def pull_of(world: World, product: str, habits: Habits) -> Singles:
     pull: Singles = (stable_or_not + riskiest).astype(np.float32)
     if chain is not None:
         added = np.zeros_like(pull)
+        added[np.ix_(world.countries.is_unstable, np.array(chain.members))] = -CHAIN_PULL
         added[chain.supplier] = -CHAIN_PULL
         for seller, buyers in chain.sales():
             added[seller, list(buyers)] = CHAIN_PULL

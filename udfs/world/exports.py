@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from udfs.seeding import group_rng
-from udfs.world.model import Chain, Countries, Floats, Ints, Networks, WorldSettings
+from udfs.world.model import EXTREME, Chain, Countries, Floats, Ints, Networks, WorldSettings
 
 FLOWS_PERSISTENCE = 0.99
 """Correlation of ln(flows) of a product between years."""
@@ -29,8 +29,10 @@ MIDDLING = 0.5
 """Spread of planted products in flows and value, beside that of the others."""
 ENTRY_BY_SIZE = 0.5
 """Weight of ln size in who exports at all; in how much it is 1."""
-EXPORT_BIAS = np.array([-3.0, 0.5, -0.5, -0.2, 0.2])
+EXPORT_BIAS = np.array([0.0, 0.5, -0.5, -0.2, 0.2])
 """Of ln exports of planted products, by group; the first extreme country counts as group 1."""
+SPECIALIST_SIZE = 0.6
+"""Share of the world that the second extreme country has, as far as it exports planted products."""
 GROWTH_MEAN, GROWTH_SD, CYCLE_SD = 0.03, 0.03, 0.08
 """Of a product's value a year."""
 LEAST_EXPORTS = 1.0
@@ -79,7 +81,8 @@ def outline(
     supply = np.log(countries.size) + SPECIALISATION_SD * rng.standard_normal(n)
     if planted:
         like = np.where(np.arange(n) == countries.size.argmax(), 1, countries.group)
-        supply += settings.strengths.groups * EXPORT_BIAS[like]
+        grown = np.where(like == EXTREME, SPECIALIST_SIZE / countries.size, 1.0)
+        supply += settings.strengths.groups * (EXPORT_BIAS[like] + np.log(grown))
     scores = supply[:, None] + _walk(rng, n, years)
     entry = scores - (1 - ENTRY_BY_SIZE) * np.log(countries.size)[:, None]
     if barred is not None:

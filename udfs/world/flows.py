@@ -125,7 +125,9 @@ def _trading_pairs(
     score += buyer
     rows = np.arange(active.size)
     score[rows, active] = -np.inf
-    best_buyer, best_seller = score.argmax(axis=1), score.argmax(axis=0)
+    # An exporter's sure customer is a large one, or all it sells would drown a small one's imports.
+    best_buyer = (score + np.log(demand).astype(np.float32)).argmax(axis=1)
+    best_seller = score.argmax(axis=0)
     score[rows, best_buyer] = np.inf
     if habits.from_each:
         score[best_seller, np.arange(n)] = np.inf

@@ -11,7 +11,8 @@ coefficients without bias and with honest standard errors; adding further regres
 truth at zero. A product's shares must add up to one, so what the incumbents leave goes to
 newcomers, which did not export it in the base years and drop out of the regression. One intercept
 for all, low enough that something is left in each product, makes room for them: it depends on the
-noise, the slopes do not. Each country stays with a chance of 0.9, whatever its regressors.
+noise, the slopes do not. Each country stays with a chance of 0.9, whatever its regressors; sellers
+of planted chains always do.
 """
 
 from __future__ import annotations
@@ -149,7 +150,16 @@ def _change(world: World, found: Incumbents) -> tuple[Mask, Floats]:
         + np.array(equation.group)[world.countries.group[found.country]]
     )
     noise = equation.noise_sd * rng.standard_normal(found.rca.size)
-    return rng.random(found.rca.size) < STAY, s * explained + noise
+    stays = rng.random(found.rca.size) < STAY
+    return stays | _sells_in_chain(world, found), s * explained + noise
+
+
+def _sells_in_chain(world: World, found: Incumbents) -> Mask:
+    """Mark the sellers of chains, which stay, or the chain would break in the target years."""
+    sells = np.zeros(world.exports.shape[:2], np.bool_)
+    for product, chain in world.chains.items():
+        sells[world.planted[product], [seller for seller, _ in chain.sales()]] = True
+    return sells[found.product, found.country]
 
 
 def _mean_filled(values: Floats) -> Floats:

@@ -195,6 +195,11 @@ class Chain:
     near: tuple[int, ...]
     far: tuple[int, ...]
 
+    @property
+    def members(self) -> tuple[int, ...]:
+        """Return all countries of the chain."""
+        return (self.supplier, self.hub, self.second_hub, *self.near, *self.far)
+
     def sales(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
         """Return who sells to whom."""
         return (

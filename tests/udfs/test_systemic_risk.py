@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.systemic_risk import comparative_advantage, damping_of, leontief_inverse, product_year
+from udfs.systemic_risk import (
+    HALVED_FROM,
+    comparative_advantage,
+    damping_of,
+    leontief_inverse,
+    product_year,
+)
 
 ROUNDING = 1e-10
 """Relative; systems of at most 12 countries whose radius is at most 0.99 lose at most 4 digits."""
@@ -82,6 +88,27 @@ def test_agrees_with_an_explicit_inverse_of_the_whole_matrix(world):
     most = v.sum(axis=0).max()
     assert np.nanmin(found.systemic_risk) >= 1
     assert np.nanmax(found.systemic_risk) <= (1 + ROUNDING) / (1 - most)
+
+
+@pytest.mark.parametrize("core", [HALVED_FROM - 1, HALVED_FROM, HALVED_FROM + 1, 200])
+@pytest.mark.parametrize("most_stability", [90.0, 1.0])
+def test_large_systems_agree_with_an_explicit_inverse(core, most_stability):
+    rng = np.random.default_rng(core)
+    n = core + 20  # ten more only export, ten only import
+    trade = np.where(rng.random((n, n)) < 0.3, rng.lognormal(0, 3, (n, n)), 0.0)
+    trade[:, :10] = trade[-10:] = 0
+    np.fill_diagonal(trade, 0)
+    exporters, importers = np.nonzero(trade)
+    stability = rng.uniform(0, most_stability, n)
+    inverse, _ = dense(exporters, importers, trade[exporters, importers], stability)
+    found = product_year(exporters, importers, trade[exporters, importers], stability=stability)
+
+    assert np.count_nonzero((found.imports > 0) & (found.exports > 0)) == core
+    assert found.systemic_risk[10:] == pytest.approx(inverse.sum(axis=0)[10:], rel=ROUNDING)
+    # Summands that cancel are as large as the diagonal.
+    assert found.influence == pytest.approx(
+        inverse.sum(axis=1) - inverse.diagonal(), rel=ROUNDING, abs=ROUNDING
+    )
 
 
 @settings(max_examples=100, deadline=None)

@@ -187,14 +187,14 @@ def _equal(left: pa.Array, right: pa.Array) -> bool:
 
 
 @cache
-def undisturbed(spark: object, folder: Path) -> Path:
-    """Return a warehouse whose indicators, and all they need, were made without disturbance."""
+def undisturbed(spark: object, folder: Path, target: str = "indicators", **given: str) -> Path:
+    """Return a warehouse in which a job, and all it needs, ran without disturbance."""
     from conf.settings import load
     from jobs.pipeline import execute, needed_for
     from jobs.warehouse import Warehouse
 
-    given = {"warehouse": str(folder), "baci": str(BACI), "wgi": str(WGI), "years": YEARS}
-    settings = load(given, environment={})
+    sample = {"baci": str(BACI), "wgi": str(WGI), "years": YEARS}
+    settings = load({"warehouse": str(folder), **sample, **given}, environment={})
     warehouse = Warehouse(spark, settings.warehouse)  # type: ignore[arg-type]
-    execute(needed_for("indicators"), warehouse, settings)
+    execute(needed_for(target), warehouse, settings)
     return folder

@@ -1,5 +1,7 @@
 """Write a synthetic BACI release, its WGI file and its planted truth into one new folder.
 
+Beside them lie `recordings`: what a language model would have answered about this world.
+
     generate FOLDER [--world-files csv|zip|none] [--world-products N] [--years 2007-2023] [--seed N]
 
 A task writes a year, so the text depends on the settings alone; lines are sorted as CEPII sorts
@@ -27,7 +29,7 @@ from jobs.sources import baci_text
 from jobs.sources.baci import RECIPE, Country
 from jobs.warehouse import SYNTHETIC
 from jobs.world.recipe import NOMENCLATURE, make_world, recipe_of, trade_file
-from udfs.world import World, truth, wgi, year_of_flows
+from udfs.world import World, answers, picks, truth, wgi, year_of_flows
 
 LINES_AT_ONCE = 2**20
 ZIP_LEVEL = 1
@@ -54,6 +56,7 @@ def generate(spark: SparkSession, settings: Settings, target: Path) -> None:
         if settings.world.world_files != "none":
             _write_trade(spark, world, folder)
         _write_lists(world, countries, folder)
+        _write_recordings(world, folder / "recordings")
         if settings.world.world_files == "zip":
             _pack(folder)
         (folder / RECIPE).write_text(recipe_of(settings), encoding="utf-8")
@@ -101,6 +104,13 @@ def _write_lists(world: World, countries: list[Country], folder: Path) -> None:
     (folder / "truth").mkdir()
     for name, frame in truth(world).items():
         frame.to_csv(folder / "truth" / f"{name}.csv", index=False)
+
+
+def _write_recordings(world: World, folder: Path) -> None:
+    folder.mkdir()
+    said = answers(world).assign(nomenclature=NOMENCLATURE)
+    said.to_json(folder / f"responses_{SYNTHETIC}.jsonl", orient="records", lines=True)
+    picks(world).to_csv(folder / f"picks_{SYNTHETIC}.csv", index=False)
 
 
 def _pack(folder: Path) -> None:

@@ -37,6 +37,7 @@ from udfs.world.model import (
     WorldSettings,
 )
 from udfs.world.network import make_networks
+from udfs.world.recordings import answers, picks
 from udfs.world.truth import truth
 
 __all__ = [
@@ -46,8 +47,10 @@ __all__ = [
     "World",
     "WorldSettings",
     "YearOfFlows",
+    "answers",
     "build",
     "flows",
+    "picks",
     "truth",
     "wgi",
     "year_of_flows",

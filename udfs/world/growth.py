@@ -106,7 +106,7 @@ def incumbents(world: World, others: Floats) -> Incumbents:
     years = np.isin(world.settings.years, world.settings.base_years)
     by_country = (others + world.exports.sum(axis=0))[:, years]
     exports = world.exports[:, :, years]
-    of_country = by_country / by_country.sum(axis=0)
+    of_country = np.where(by_country > 0, by_country, np.inf) / by_country.sum(axis=0)
     rca = exports / exports.sum(axis=1, keepdims=True) / of_country
     mean_rca = rca.mean(axis=2)
     means = np.stack(list(_indicators(world)))
@@ -201,7 +201,7 @@ def _balance(
         left = 1 - share.sum(axis=1, keepdims=True)
         exports = (share + left * entering) * total[:, None, :]
         before, by_country = by_country, fixed + exports.sum(axis=0)
-        if np.abs(by_country / before - 1).max() < BALANCED:
+        if (np.abs(by_country - before) <= BALANCED * before).all():
             return Balanced(exports, float(np.log(factor)))
     raise ValueError(
         f"the target years' exports found no balance in {BALANCE_ROUNDS} rounds; "

@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from udfs.seeding import group_rng
-from udfs.world.model import LAST_TIER, Networks, Proposal, WorldSettings
+from udfs.world.model import Networks, Proposal, WorldSettings
 
 SECOND_PARENT = 0.5
 """Chance that a further input that proposes a chosen output is a true input of it too."""
 REPEATED, INSIDE = 0.3, 0.3
 """Chances that an invented proposal also goes to another input, or points back into the network."""
-REPLICATES, VOTE = 10, 0.85
-"""Recorded answers for an input, and the chance that an answer names a proposed output."""
 
 
 def make_networks(
@@ -124,28 +121,3 @@ def _true_pairs(
             if at == first or rng.random() < SECOND_PARENT
         }
     return true
-
-
-def answers(
-    networks: Networks, products: Mapping[str, str], settings: WorldSettings
-) -> pd.DataFrame:
-    """Return what a language model would have answered, in the columns of recorded answers.
-
-    Each of ten answers for an input names each proposed output with a chance of 0.85, by its
-    official description, whether true or a decoy. Products that nothing is made of answer `none`.
-    Columns: material, input, replicate, prompt_version, model, text.
-    """
-    named: dict[tuple[str, str], list[str]] = {}
-    for pair in networks.proposals:
-        named.setdefault((pair.material, pair.input), []).append(pair.output)
-        if pair.output_tier <= LAST_TIER:
-            named.setdefault((pair.material, pair.output), [])
-    rows = []
-    for (material, made_from), outputs in sorted(named.items()):
-        rng = group_rng(settings.seed, "answers", material, made_from)
-        for replicate in range(1, REPLICATES + 1):
-            said = [products[output] for output in outputs if rng.random() < VOTE]
-            text = "\n".join(said) or "none"
-            rows.append((material, made_from, replicate, "v1", "synthetic", text))
-    columns = ["material", "input", "replicate", "prompt_version", "model", "text"]
-    return pd.DataFrame(rows, columns=columns)

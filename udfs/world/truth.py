@@ -7,10 +7,8 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 
-from udfs.matching import normalise_line
 from udfs.world.flows import flows
 from udfs.world.model import EXTREME, GROUPS, LAST_TIER, Floats, World
-from udfs.world.network import answers
 
 
 def truth(world: World) -> dict[str, pd.DataFrame]:
@@ -21,8 +19,7 @@ def truth(world: World) -> dict[str, pd.DataFrame]:
     country_groups: country, iso3, group (0 = extreme), size. growth_coefficients: term,
     coefficient (strength included). growth_rows: product, country, regressors and planted change.
     upstream_suppliers: material, product, year, supplier, importer, stages, contribution (that of
-    the planted path alone to the importer's STR). responses, picks: what a language model would
-    have answered and which product each of its lines means, in the columns of recordings.
+    the planted path alone to the importer's STR).
     """
     return {
         "strengths": _strengths(world),
@@ -32,8 +29,6 @@ def truth(world: World) -> dict[str, pd.DataFrame]:
         "growth_coefficients": _growth_coefficients(world),
         "growth_rows": _growth_rows(world),
         "upstream_suppliers": _upstream_suppliers(world),
-        "responses": answers(world.networks, world.products, world.settings),
-        "picks": _picks(world),
     }
 
 
@@ -67,12 +62,6 @@ def _country_groups(world: World) -> pd.DataFrame:
             "size": countries.size,
         }
     )
-
-
-def _picks(world: World) -> pd.DataFrame:
-    products = sorted({pair.output for pair in world.networks.proposals})
-    rows = [(normalise_line(world.products[product]), product, "") for product in products]
-    return pd.DataFrame(rows, columns=["line", "product", "second"])
 
 
 def _growth_coefficients(world: World) -> pd.DataFrame:

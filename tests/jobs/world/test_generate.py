@@ -132,6 +132,7 @@ def test_an_existing_folder_is_left_alone(spark, settings, folder):
 def test_nothing_unfinished_is_left_beside_the_folder(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["world"]
     assert sorted(path.name for path in folder.iterdir() if path.suffix != ".csv") == [
+        "recordings",
         "truth",
         "world.json",
     ]

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.udfs.world.worlds import BASE, TARGET, WINDOWS, indicators_of, small_world
+from tests.udfs.world.worlds import BASE, TARGET, WINDOWS, indicators_of, small_world, trade_of
 from udfs.growth import LEVEL, Specification, Windows, design, fit, rows_of
 from udfs.growth_rows import panel_of
 from udfs.world import GrowthEquation, Strengths, truth
@@ -166,3 +166,14 @@ def test_rows_made_from_flows_are_the_planted_rows(seed):
         assert largest < ROUNDING * GrowthEquation().noise_sd
     found = outcome(world, made.reset_index())
     assert found.p_value > UNIFORM
+
+
+def test_a_country_that_exports_nothing_has_no_advantage_to_change():
+    world = small_world(2, countries=226, products=40, tier_sizes=(1, 1, 1, 1), years=WINDOWS)
+    exports = trade_of(world, BASE)[1].sum(axis=1)
+    idle = world.countries.code[(exports == 0).any(axis=0)]
+    assert idle.size
+    rows = truth(world)["growth_rows"]
+    assert np.isfinite(rows["ln_rca"].to_numpy(np.float64)).all()
+    assert 0.8 < rows["change"].notna().mean() < 1  # a chance of 0.9 to stay
+    assert not rows.duplicated(["product", "country"]).any()

@@ -26,6 +26,8 @@ MARGIN_ROUNDS = 8
 """Rounds of scaling to importers' demand and exporters' sales; the last makes exports exact."""
 MOST_OF_PAIRS = 0.9
 """Share of the pairs of an exporter with all countries that trade at most."""
+MOST_TONS = 1e9
+"""Heaviest flow, about what China buys of iron ore a year from all; the tails of prices go beyond."""
 PRICE_SD, EXPORTER_PRICE_SD, FLOW_PRICE_SD = 2.0, 0.6, 1.2
 """Of ln price in thousand USD a ton: between products, exporters, flows."""
 UNREPORTED = 0.04
@@ -165,4 +167,4 @@ def _quantities(
     of_flow = FLOW_PRICE_SD * rng.standard_normal(a.size)
     quantities = values * np.exp(-level - of_exporter[a] - of_flow)
     reported = rng.random(a.size) >= UNREPORTED
-    return np.where(reported, np.maximum(quantities.round(3), LEAST), np.nan)
+    return np.where(reported, quantities.round(3).clip(LEAST, MOST_TONS), np.nan)

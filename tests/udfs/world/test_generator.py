@@ -10,6 +10,7 @@ from scipy.stats import kstest
 
 from tests.udfs.world.worlds import WINDOWS, positions, small_world
 from udfs.world import Strengths, WorldSettings, flows, year_of_flows
+from udfs.world.flows import MOST_TONS
 
 LOG_MEAN, LOG_SD = 7.15, 1.05
 """Of the number of flows of a product in a year, as asked for and as in BACI."""
@@ -98,6 +99,12 @@ def test_values_and_quantities_are_positive_with_three_decimals(traded):
         for given in (trade.values_kusd, quantities):
             assert given.min() >= ROUNDING
             assert np.array_equal(given, given.round(3))
+
+
+def test_no_flow_is_heavier_than_any_real_one(small, monkeypatch):
+    monkeypatch.setattr("udfs.world.flows.FLOW_PRICE_SD", 10.0)
+    tons = year_of_flows(small, 2010).quantities_t
+    assert np.nanmax(tons) == MOST_TONS
 
 
 def test_exports_of_a_country_are_the_planned_ones_to_the_rounding(small):

@@ -27,7 +27,7 @@ MARGIN_ROUNDS = 8
 MOST_OF_PAIRS = 0.9
 """Share of the pairs of an exporter with all countries that trade at most."""
 MOST_TONS = 1e9
-"""Heaviest flow, about what China buys of iron ore a year from all; the tails of prices go beyond."""
+"""Heaviest flow, about what China imports of iron ore a year; tails of prices go beyond."""
 PRICE_SD, EXPORTER_PRICE_SD, FLOW_PRICE_SD = 2.0, 0.6, 1.2
 """Of ln price in thousand USD a ton: between products, exporters, flows."""
 UNREPORTED = 0.04

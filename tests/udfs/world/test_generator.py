@@ -3,6 +3,7 @@
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def test_values_and_quantities_are_positive_with_three_decimals(traded):
 
 
 def test_no_flow_is_heavier_than_any_real_one(small, monkeypatch):
-    monkeypatch.setattr("udfs.world.flows.FLOW_PRICE_SD", 10.0)
+    monkeypatch.setattr(import_module("udfs.world.flows"), "FLOW_PRICE_SD", 10.0)
     tons = year_of_flows(small, 2010).quantities_t
     assert np.nanmax(tons) == MOST_TONS
 

@@ -14,7 +14,7 @@ import tarfile
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,7 @@ class Cluster:
         file.write_text(program)
         _, *options, _ = elsewhere(self.package, self.master)
         quick = ["--driver-java-options", SHORT_LIVED, "--conf", "spark.ui.enabled=true"]
+        quick += ["--conf", "spark.ui.liveUpdate.period=0"]  # by default short tasks go unreported
         small = ["--conf", f"spark.executor.extraJavaOptions={SHORT_LIVED}"]
         small += ["--conf", "spark.executor.memory=600m", "--conf", "spark.ui.port=0"]
         submit = self.folder / "spark" / "bin" / "spark-submit"
@@ -123,11 +124,24 @@ class Cluster:
     def kill_the_worker_of_a_task(self, driver: Program, job: str, stages: str) -> None:
         """Kill the worker that runs a task of the job, and see the driver miss it."""
         executor = until(
-            lambda: running_task(driver, job, stages), what=f"a task of {job}", seconds=300
+            lambda: self._kill_if_running(driver, job, stages), what=f"a task of {job}", seconds=300
         )
-        by_executor = {number: w for w in self.workers for number in executors_of(w)}
-        by_executor[executor].kill()
         driver.until_it_says(rf"Lost executor {executor} ", seconds=120)
+
+    def _kill_if_running(self, driver: Program, job: str, stages: str) -> str | None:
+        """Look for a task while executors stand still, since a short one would end meanwhile."""
+        if not in_job(driver, job):
+            return None
+        executors = {
+            number: (process, worker)
+            for worker in self.workers
+            for number, process in executors_of(worker).items()
+        }
+        with stopped([process for process, _ in executors.values()]):
+            executor = running_task(driver, job, stages)
+            if executor is not None:
+                executors[executor][1].kill()
+            return executor
 
 
 def ask(driver: Program, path: str) -> Any:
@@ -146,8 +160,7 @@ def ask(driver: Program, path: str) -> Any:
 
 def running_task(driver: Program, job: str, stages: str) -> str | None:
     """Return the executor of a task that a stage of this kind runs now, in this job."""
-    titles = [line for line in driver.output.splitlines() if line.startswith("[")]
-    if not titles or f"] {job}" not in titles[-1]:
+    if not in_job(driver, job):
         return None
     for stage in ask(driver, "stages?status=active") or ():
         if stages in stage["name"] and stage["numActiveTasks"]:
@@ -158,15 +171,35 @@ def running_task(driver: Program, job: str, stages: str) -> str | None:
     return None
 
 
-def executors_of(worker: Program) -> set[str]:
-    """Return the numbers of the executors that a worker has running."""
-    found = set()
+def in_job(driver: Program, job: str) -> bool:
+    """Whether the job is the last one of which the driver has said that it began."""
+    titles = [line for line in driver.output.splitlines() if line.startswith("[")]
+    return bool(titles) and f"] {job}" in titles[-1]
+
+
+@contextmanager
+def stopped(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    """Let processes stand still for a while."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def executors_of(worker: Program) -> dict[str, psutil.Process]:
+    """Return the executors that a worker has running, by number."""
+    found = {}
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(worker.process.pid).children():
             with suppress(psutil.NoSuchProcess):  # those of a lost driver are just ending
                 command = child.cmdline()
                 if "--executor-id" in command:
-                    found.add(command[command.index("--executor-id") + 1])
+                    found[command[command.index("--executor-id") + 1]] = child
     return found
 
 

@@ -61,7 +61,7 @@ class TinySuite(suite.Suite):
 
 @pytest.fixture(scope="module")
 def tiny(spark, tmp_path_factory):
-    """Return the report of a benchmark of 40 products and two years, and its folder."""
+    """Return the report of a small benchmark over two years, and its folder."""
     folder = tmp_path_factory.mktemp("a bench with spaces")
     running = TinySuite(folder, Options(PRODUCTS, YEARS, runs=1, json=None), 2, ())
     running.spark = spark

@@ -21,7 +21,7 @@ CHANCE = 0.05
 """Largest index without groups; found -0.01 to 0.01."""
 APART = IN_BACKGROUND = 0.125
 """Least shares of the eight extreme countries, 25 times that of others. UMAP turns a rounding, so
-another processor, into another draw, and two countries share it: 3 of 8 were apart on one of two."""
+another processor, into another draw that both countries of a world share: one gave 3 of 8."""
 BACKGROUND_SHARE = 0.01
 """Share of profiles in the background by construction."""
 COUNTRIES, BACKGROUND = 226, 0

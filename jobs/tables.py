@@ -793,6 +793,7 @@ COUNTRY_CLUSTERS = Table(
         share_of_years double 'share of n_years with this label, 0 to 1; null = see reason'
         n_years int not null 'years in which the country was clustered'
         stability double 'share of the other runs (seeds, neighbours) with this label after aligning, 0 to 1; null without other runs'
+        isolation double 'distance in the profiles themselves to the nearest other country, median over years, in medians of all countries, > 0; null = see reason or two alike'
         consensus int 'most frequent label of all aligned runs; null = see reason'
         runs int not null 'runs behind consensus, the default run included'
         hdbscan int 'label by HDBSCAN on the same coordinates, aligned, over the years; 0 = noise; null = see reason'

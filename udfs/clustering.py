@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from udfs import dbm
 from udfs.seeding import group_rng
@@ -288,6 +289,32 @@ def stability(runs: Sequence[ArrayLike], default: ArrayLike) -> tuple[Floats, In
     counts = (every[None] == names[:, None, None]).sum(axis=1)
     share: Floats = (others == own).mean(axis=0)
     return share, names[(2 * counts + (names[:, None] == own)).argmax(axis=0)]
+
+
+def isolation(country: ArrayLike, z: ArrayLike) -> Floats:
+    """Return how far each country is from all others, shape (c,), countries ascending; >= 0.
+
+    The Euclidean distance of a profile to the nearest of another country, median over the years of
+    a country, in units of the median country. An embedding keeps neighbourhoods and not distances:
+    it may draw a country unlike all others next to a cluster. NaN for all if there are not two
+    countries or half of them have a twin.
+
+    Args:
+        country: of each profile, shape (n,); negative = a region, which is nobody's neighbour:
+            it lies near its members and near the same region in other borders.
+        z: standardised profiles, shape (n, k).
+    """
+    codes, x = np.asarray(country, np.int64), np.asarray(z, np.float64)
+    names = np.unique(codes)
+    distance = np.array([_to_the_nearest(codes, x, code) for code in names], np.float64)
+    typical = np.median(distance[names > 0]) if (names > 0).any() else np.nan
+    usable = np.isfinite(typical) and typical > 0
+    return np.asarray(distance / typical if usable else np.full(names.shape, np.nan))
+
+
+def _to_the_nearest(codes: Ints, x: Floats, code: int) -> float:
+    own, others = codes == code, (codes != code) & (codes > 0)
+    return float(np.median(cdist(x[own], x[others]).min(axis=1, initial=np.inf)))
 
 
 def agreement(one: ArrayLike, other: ArrayLike) -> float:

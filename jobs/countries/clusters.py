@@ -32,6 +32,7 @@ from udfs.clustering import (
     aligned,
     embeddings_of_runs,
     hdbscan_labels,
+    isolation,
     kmeans_labels,
     mode_clusters,
     planned_runs,
@@ -110,11 +111,15 @@ def cluster_rows(
 
 
 def country_rows(
-    clusters: pd.DataFrame, by_name: Mapping[str, Labels], default: str
+    clusters: pd.DataFrame,
+    by_name: Mapping[str, Labels],
+    default: str,
+    z: NDArray[np.float64],
 ) -> pd.DataFrame:
     """Return country_clusters of one material: one row a country, clustered or not.
 
-    clusters: as `cluster_rows` returns it. by_name: aligned labels of the rows that have one.
+    clusters: as `cluster_rows` returns it. by_name: aligned labels of the rows that have one. z:
+    their profiles.
     """
     rows = clusters[clusters["reason"].isna()]
     modes = {name: _modes(rows, labels) for name, labels in by_name.items()}
@@ -128,6 +133,7 @@ def country_rows(
             "share_of_years": own.share_of_years,
             "n_years": own.years,
             "stability": share,
+            "isolation": isolation(rows["country"], z),
             CONSENSUS: consensus,
             "hdbscan": modes["hdbscan"],
             "kmeans": modes["kmeans"],
@@ -237,7 +243,7 @@ def write(
         clustered = None
         if default is not None:
             by_name = labelings(runs, prepared[material].z)
-            clustered = country_rows(own, by_name, default.name)
+            clustered = country_rows(own, by_name, default.name, prepared[material].z)
             countries.append(clustered.assign(material=material))
             pairs += agreements(material, own, by_name, clustered[CONSENSUS].to_numpy(np.int64))
         countries.append(without_cluster(own, clustered).assign(material=material))

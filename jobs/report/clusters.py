@@ -19,6 +19,8 @@ HIGH, MARGIN, DOT = 300, 12, 3.2
 LEGEND_STEP = 96
 NUMBER = 17
 """Height of the number of a cluster, pixels."""
+ISOLATED = 5
+"""Countries named as farthest from all others."""
 FIRM = 0.5
 """Stability below which a country is said to be loosely placed."""
 
@@ -31,6 +33,7 @@ class ClusterStory:
     map: Figure | None
     groups: list[dict[str, Any]]
     shapeless: list[dict[str, Any]]
+    isolated: list[dict[str, Any]]
     left_out: list[tuple[str, int]]
     agreement: list[dict[str, Any]]
     runs: dict[str, Any]
@@ -58,7 +61,7 @@ def story(
     placed = labels.dropna(subset=["cluster"])
     if placed.empty:
         why = left_out[0][0] if left_out else "country_clusters has no row of this material"
-        return ClusterStory(None, None, [], [], left_out, [], {}, 0, why)
+        return ClusterStory(None, None, [], [], [], left_out, [], {}, 0, why)
     names = countries.set_index("country")["name"]
     name = placed["country"].map(names).where(placed["region"].isna(), placed["region"])
     placed = placed.assign(cluster=placed["cluster"].astype(int), name=name)
@@ -71,6 +74,7 @@ def story(
         _map(material, placed, colours),
         _groups(placed, colours),
         _shapeless(placed),
+        _isolated(placed),
         left_out,
         agreement.drop(columns="material").to_dict("records"),
         _runs(placed, agreement),
@@ -182,7 +186,7 @@ def _map(material: Material, placed: pd.DataFrame, colours: dict[int, str]) -> F
         f"{material.name}: most frequent cluster of each country",
         f"Map of the world by cluster. {told}.",
         world_map.draw(data, {called(label): colours[label] for label in present}),
-        data[["country", "name", "cluster", "share_of_years", "stability"]],
+        data[["country", "name", "cluster", "share_of_years", "stability", "isolation"]],
     )
 
 
@@ -211,6 +215,17 @@ def _shapeless(placed: pd.DataFrame) -> list[dict[str, Any]]:
     none = own[own["country"].map(world_map.shape_of).isna()].sort_values("name")
     columns = ["country", "name", "cluster", "share_of_years", "stability"]
     return none[columns].to_dict("records")
+
+
+def _isolated(placed: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the countries whose profiles are farthest from those of all others."""
+    known = placed[placed["region"].isna()].dropna(subset=["isolation"])
+    farthest = known.assign(isolation=known["isolation"].astype(float))
+    farthest = farthest.nlargest(ISOLATED, "isolation")
+    return [
+        {**row, "called": called(row["cluster"])}
+        for row in farthest[["country", "name", "cluster", "isolation"]].to_dict("records")
+    ]
 
 
 def _runs(placed: pd.DataFrame, agreement: pd.DataFrame) -> dict[str, Any]:

@@ -265,6 +265,8 @@ def _cluster(row: dict[str, Any] | None) -> str:
     told = told[0].upper() + told[1:]
     if pd.notna(row["stability"]):
         told += f"; the same in {row['stability']:.0%} of the other runs (stability)"
+    if pd.notna(row["isolation"]):
+        told += f"; {row['isolation']:.1f} times as far from any other as the median country"
     if pd.notna(row["consensus"]) and row["consensus"] != row["cluster"]:
         told += f"; consensus of all runs: {called(int(row['consensus']))}"
     return f"{told}."

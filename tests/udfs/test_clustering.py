@@ -16,6 +16,7 @@ from udfs.clustering import (
     embed,
     embeddings_of_runs,
     hdbscan_labels,
+    isolation,
     kmeans_labels,
     mode_clusters,
     planned_runs,
@@ -134,6 +135,23 @@ def test_stability_is_the_share_of_other_runs_that_agree_with_the_default():
     assert share == pytest.approx([0.75, 0.25, 0.5])
     assert consensus.tolist() == [1, 1, 0]
     assert np.isnan(stability([], [1, 2, 0])[0]).all()
+
+
+def test_isolation_is_the_distance_to_the_nearest_other_country_in_medians_of_countries():
+    country = [5, 5, 7, 7, 9, 9, 9, -1]
+    z = np.array([[0, 0], [1, 0], [3, 0], [3, 4], [20, 0], [3, 1], [3, 11], [3, 0.5]])
+    # To the nearest of another country, by year: 5: 3, 2; 7: 1, 3; 9: 17, 1, 7; the region: 0.5.
+    expected = np.array([0.5, 2.5, 2, 7])
+    found = isolation(country, z)
+    assert found == pytest.approx(expected / 2.5, abs=TWO_LIBRARIES)
+    moved = np.random.default_rng(1).permutation(8)
+    assert (isolation(np.array(country)[moved], z[moved]) == found).all()
+
+
+def test_isolation_is_undefined_alone_and_among_twins():
+    assert np.isnan(isolation([5, 5], [[0.0], [1.0]])).all()
+    assert np.isnan(isolation([5, 7, 9], [[0.0], [0.0], [1.0]])).all()
+    assert isolation([], np.empty((0, 2))).size == 0
 
 
 def profiles(rows=60):

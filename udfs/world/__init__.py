@@ -4,8 +4,8 @@
 and on any worker the same. `truth` says what was planted:
 
 (a) network: imports of an input follow exports of its true outputs; decoys share only the name.
-(b) groups: four groups of countries import planted products each in a way of its own, and two
-    countries are extreme.
+(b) groups: four groups of countries import each in a way of its own, and two countries are
+    extreme.
 (c) growth: the change of ln RCA between two windows is a stated linear function plus noise.
 (d) upstream: an unstable supplier that importers do not buy from reaches them through hubs.
 
@@ -100,5 +100,9 @@ def _planted_exports(
     """Return a planted product's exports before growth, shape (C, years)."""
     chain = chains.get(product)
     barred = newcomers(product, countries, settings, chain) if settings.has_windows else None
-    exports = outline(product, countries, settings, planted=True, barred=barred).exports
-    return with_chain(exports, chain, settings.strengths.upstream) if chain else exports
+    drawn = outline(
+        product, countries, settings, planted=True, grouped=chain is None, barred=barred
+    )
+    if chain is None:
+        return drawn.exports
+    return with_chain(drawn.exports, chain, settings.strengths.upstream)

@@ -35,9 +35,8 @@ def make_countries(
 
     Sizes are log-normal; groups are dealt in the order of size, so that each is a quarter of the
     world's large and small. The largest country is the first extreme, which imports from stable
-    suppliers; the second is of middling size, exports planted products like a giant and imports
-    from the riskiest. At full strength both are unstable, so that much of everybody's risk comes
-    from them.
+    suppliers; the second is of middling size, exports like the first and imports from the
+    riskiest. At full strength both are unstable, so that much of everybody's risk comes from them.
     """
     if len(code) < FEWEST_COUNTRIES or len(set(iso3)) < len(iso3):
         raise ValueError(

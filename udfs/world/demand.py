@@ -21,7 +21,7 @@ SPREAD = 2.0
 SIZE_PULL = 0.5
 """Weight of ln demand in the score by which pairs of countries are chosen to trade."""
 
-# What a group does with planted products, by its number; 0 = the second extreme country.
+# What a group does with every product, by its number; 0 = the second extreme country.
 INTENSITY = np.array([1.0, -1.0, 1.0, 1.5, -1.5])
 """ln of imports beside size."""
 CONCENTRATION = np.array([6.0, 0.5, 4.0, 4.0, 0.5])
@@ -48,7 +48,8 @@ CHAIN_SHARE = 0.9
 class Habits:
     """How countries import a product, each of shape (C,); named like the constants above.
 
-    size_pull: one number. from_each: True if every country has at least one supplier.
+    choose_partners: False if habits rule how much is bought and not from whom; True if also that,
+    the small having as many partners as the large and every country at least one supplier.
     """
 
     intensity: Floats
@@ -58,14 +59,19 @@ class Habits:
     riskiest_pull: Floats
     partners: Floats
     size_pull: float
-    from_each: bool
+    choose_partners: bool
 
 
 def habits_of(world: World, product: str) -> Habits:
-    """Return how each country imports `product`; groups differ in planted products only."""
+    """Return how each country imports `product`.
+
+    Groups differ in all products, or what those of the networks share would look like links
+    beside the others. A chain leaves them no choice. Only in planted products do they choose
+    partners too: elsewhere who trades with whom stays as in BACI.
+    """
     n = world.countries.size.size
-    grouped = product in world.planted and product not in world.chains
-    s = world.settings.strengths.groups if grouped else 0.0
+    planted = product in world.planted
+    s = world.settings.strengths.groups if product not in world.chains else 0.0
     nothing = np.zeros(n)
     if s == 0:
         return Habits(
@@ -79,9 +85,9 @@ def habits_of(world: World, product: str) -> Habits:
         largest_pull=s * LARGEST_PULL[group],
         unstable_pull=s * UNSTABLE_PULL[group],
         riskiest_pull=s * RISKIEST_PULL[group],
-        partners=s * PARTNERS[group],
-        size_pull=(1 - s) * SIZE_PULL,
-        from_each=True,
+        partners=s * PARTNERS[group] * planted,
+        size_pull=(1 - s) * SIZE_PULL if planted else SIZE_PULL,
+        choose_partners=planted,
     )
 
 

@@ -30,9 +30,9 @@ MIDDLING = 0.5
 ENTRY_BY_SIZE = 0.5
 """Weight of ln size in who exports at all; in how much it is 1."""
 EXPORT_BIAS = np.array([0.0, 0.5, -0.5, -0.2, 0.2])
-"""Of ln exports of planted products, by group; the first extreme country counts as group 1."""
-SPECIALIST_SIZE = 0.6
-"""Share of the world that the second extreme country has, as far as it exports planted products."""
+"""Of ln exports, by group; the first extreme country counts as group 1."""
+EXTREME_EXPORTS = 0.6
+"""Size that the two extreme countries have as exporters, where the world's is 1."""
 GROWTH_MEAN, GROWTH_SD, CYCLE_SD = 0.03, 0.03, 0.08
 """Of a product's value a year."""
 LEAST_EXPORTS = 1.0
@@ -57,11 +57,12 @@ def outline(
     settings: WorldSettings,
     *,
     planted: bool = False,
+    grouped: bool = True,
     barred: Ints | None = None,
 ) -> Outline:
     """Draw the flows and exports of a product in all years; `barred` countries export nothing.
 
-    A planted product is of middling size whatever the strengths; groups export it more or less.
+    A planted product is of middling size whatever the strengths; a chain is not `grouped`.
     """
     rng = group_rng(settings.seed, "exports", product)
     n, years = countries.size.size, len(settings.years)
@@ -79,9 +80,9 @@ def outline(
         + CYCLE_SD * rng.standard_normal(years)
     )  # fmt: skip
     supply = np.log(countries.size) + SPECIALISATION_SD * rng.standard_normal(n)
-    if planted:
+    if grouped:
         like = np.where(np.arange(n) == countries.size.argmax(), 1, countries.group)
-        grown = np.where(like == EXTREME, SPECIALIST_SIZE / countries.size, 1.0)
+        grown = np.where(countries.group == EXTREME, EXTREME_EXPORTS / countries.size, 1.0)
         supply += settings.strengths.groups * (EXPORT_BIAS[like] + np.log(grown))
     scores = supply[:, None] + _walk(rng, n, years)
     entry = scores - (1 - ENTRY_BY_SIZE) * np.log(countries.size)[:, None]

@@ -17,7 +17,7 @@ from udfs.world.demand import SIZE_PULL, Habits, Singles, demand_of, habits_of, 
 from udfs.world.exports import outline
 from udfs.world.model import Floats, Flows, Ints, World
 
-DRIFT_SD = 0.45
+DRIFT_SD = 0.7
 """Of what passes from year to year in the score of a pair, beside an affinity with sd 1 that stays:
 0.65 of the pairs of a year trade in the next, as in BACI's sample."""
 STAYING, PASSING = 0.8, 0.6
@@ -54,7 +54,8 @@ def flows(world: World, year: int, product: str) -> Flows:
     )
     pull = pull_of(world, product, habits)
     rng = group_rng(world.settings.seed, "flows", year, product)
-    a, c = _trading_pairs(exports, demand, affinity + pull, habits, int(natural.flows[at]), rng)
+    liking = affinity + pull if habits.choose_partners or product in world.chains else affinity
+    a, c = _trading_pairs(exports, demand, liking, habits, int(natural.flows[at]), rng)
     log_weight = (
         np.log(demand[c])
         + habits.spread[c] * (STAYING * affinity[a, c] + PASSING * rng.standard_normal(a.size))
@@ -131,7 +132,7 @@ def _trading_pairs(
     best_buyer = (score + np.log(demand).astype(np.float32)).argmax(axis=1)
     best_seller = score.argmax(axis=0)
     score[rows, best_buyer] = np.inf
-    if habits.from_each:
+    if habits.choose_partners:
         score[best_seller, np.arange(n)] = np.inf
     score[rows, active] = -np.inf
     most = int(MOST_OF_PAIRS * active.size * (n - 1))

@@ -171,7 +171,7 @@ def _labels() -> pd.DataFrame:
     labels = pd.DataFrame({"country": CODES, "cluster": [n % 3 for n in range(6)]})
     known = labels.assign(
         material="rare_earths", region=None, share_of_years=0.9, n_years=3, stability=0.4,
-        consensus=1, runs=9, reason=None,
+        isolation=np.arange(1.0, 7.0), consensus=1, runs=9, reason=None,
     )  # fmt: skip
     return known.reindex(columns=[c.name for c in COUNTRY_CLUSTERS.columns])
 

@@ -92,6 +92,18 @@ def test_quantiles_by_tier_are_those_of_numpy():
     assert found["countries"] == 5
 
 
+def test_the_countries_least_like_any_other_are_named_the_farthest_first(shared):
+    groups = clusters.story(
+        MATERIAL,
+        shared.by_material["clusters"],
+        shared.by_material["country_clusters"],
+        empty(CLUSTER_AGREEMENT),
+        shared.countries,
+    )
+    assert [row["isolation"] for row in groups.isolated] == [6, 5, 4, 3, 2]
+    assert [row["country"] for row in groups.isolated] == list(CODES[:0:-1])
+
+
 def test_files_of_a_figure_open_and_name_synthetic_data(tmp_path):
     data = pd.DataFrame({"name": [SCRIPT, "b"], "value": [1.0, 2.0]})
     svg = bars(data, x="value", label="name", title="Value")

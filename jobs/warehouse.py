@@ -36,10 +36,8 @@ PROPERTIES = {
 
 DICTIONARY = "parquet.enable.dictionary"
 """Delta hands a table's properties to the Parquet writer; measures hardly repeat, and looking for
-repetitions costs a third of the time of a write."""
+repetitions costs a fifth of the time of a write."""
 
-SYNTHETIC = "synthetic"
-"""Release of generated trade and edition of generated scores."""
 SYNTHETIC_MARK = "SYNTHETIC.txt"
 SYNTHETIC_PROPERTY = "trade_risk.synthetic"
 

@@ -139,8 +139,10 @@ class Cluster:
         }
         with stopped([process for process, _ in executors.values()]):
             executor = running_task(driver, job, stages)
-            if executor is not None:
-                executors[executor][1].kill()
+            # One that started after the listing runs on, and its task may end: look again.
+            if executor not in executors:
+                return None
+            executors[executor][1].kill()
             return executor
 
 

@@ -46,9 +46,10 @@ from jobs.sources.baci_rows import (
     unpack_trade,
 )
 from jobs.tables import COUNTRIES, PRODUCTS, REJECTS, SOURCES, TRADE
-from jobs.warehouse import SYNTHETIC, Slice, Warehouse
+from jobs.warehouse import Slice, Warehouse
 from jobs.world.straight import generated_flows
 from udfs.stability import wgi_code
+from udfs.world import SYNTHETIC
 
 READS = ()
 WRITES = (TRADE, REJECTS, COUNTRIES, PRODUCTS, SOURCES)

@@ -16,8 +16,9 @@ from conf.settings import Settings
 from jobs.progress import say
 from jobs.sources import baci, wgi
 from jobs.tables import COUNTRIES, STABILITY, TRADE
-from jobs.warehouse import SYNTHETIC, Warehouse
+from jobs.warehouse import Warehouse
 from udfs.stability import ALWAYS_SCORED, fill
+from udfs.world import SYNTHETIC
 
 READS = (TRADE, COUNTRIES)
 WRITES = (STABILITY,)

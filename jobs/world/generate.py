@@ -27,9 +27,8 @@ from jobs.progress import Progress, say
 from jobs.scratch import LOCK, scratch_folder
 from jobs.sources import baci_text
 from jobs.sources.baci import RECIPE, Country
-from jobs.warehouse import SYNTHETIC
 from jobs.world.recipe import NOMENCLATURE, make_world, recipe_of, trade_file
-from udfs.world import World, answers, picks, truth, wgi, year_of_flows
+from udfs.world import SYNTHETIC, World, answers, picks, truth, wgi, year_of_flows
 
 LINES_AT_ONCE = 2**20
 ZIP_LEVEL = 1

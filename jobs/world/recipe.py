@@ -16,9 +16,8 @@ from conf.materials import material
 from conf.problem import Problem
 from conf.settings import SAMPLE_BACI, Settings, load
 from jobs.sources.baci import Country, Release, open_release
-from jobs.warehouse import SYNTHETIC
 from udfs.stability import wgi_code
-from udfs.world import Strengths, World, WorldSettings, build
+from udfs.world import SYNTHETIC, Strengths, World, WorldSettings, build
 
 T = TypeVar("T")
 

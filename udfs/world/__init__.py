@@ -27,6 +27,7 @@ from udfs.world.exports import make_chains, newcomers, outline, with_chain
 from udfs.world.flows import YearOfFlows, flows, year_of_flows
 from udfs.world.growth import with_growth
 from udfs.world.model import (
+    SYNTHETIC,
     Chain,
     Countries,
     Floats,
@@ -41,6 +42,7 @@ from udfs.world.recordings import answers, picks
 from udfs.world.truth import truth
 
 __all__ = [
+    "SYNTHETIC",
     "Flows",
     "GrowthEquation",
     "Strengths",

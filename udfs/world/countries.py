@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from udfs.seeding import group_rng
 from udfs.stability import ALWAYS_SCORED, percentile_rank, wgi_code
-from udfs.world.model import EXTREME, GROUPS, Countries, Floats, Ints, WorldSettings
+from udfs.world.model import EXTREME, GROUPS, SYNTHETIC, Countries, Floats, Ints, WorldSettings
 
 SIZE_LOG_SD = 2.0
 """Spread of ln size; GDP of the world's economies has about 2.2."""
@@ -24,7 +24,6 @@ the mean. Rounds of cutting down to it."""
 EXTREME_ESTIMATE = -0.9
 """WGI estimate of the extremes at full strength: rank about 20."""
 STDERR, SOURCES = 0.25, 7.0
-EDITION = "synthetic"
 FEWEST_COUNTRIES = 24
 
 
@@ -102,7 +101,7 @@ def _estimates(rng: np.random.Generator, n: int, years: int) -> Floats:
 def wgi(countries: Countries, years: tuple[int, ...]) -> pd.DataFrame:
     """Return the stability scores in the columns of WGI's long table, a row a country and year.
 
-    Countries that WGI does not score have no rows. The edition is named synthetic.
+    Countries that WGI does not score have no rows. The edition is `SYNTHETIC`.
     """
     scored = np.flatnonzero(~np.isnan(countries.estimate[:, 0]))
     n = scored.size
@@ -119,6 +118,6 @@ def wgi(countries: Countries, years: tuple[int, ...]) -> pd.DataFrame:
             "pctrank": countries.rank[scored].ravel(),
         }
     )
-    frame["edition"] = EDITION
+    frame["edition"] = SYNTHETIC
     frame["pctrank_source"] = "published"
     return frame

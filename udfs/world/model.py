@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+SYNTHETIC = "synthetic"
+"""Release of generated trade and edition of generated scores."""
 FIRST_TIER, LAST_TIER = 0, 4
 GROUPS = (1, 2, 3, 4)
 EXTREME = 0

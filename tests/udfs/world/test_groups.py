@@ -4,7 +4,8 @@ The two extreme countries are the farthest from all others among profiles (`isol
 makes a small island of each, at a place that is a matter of its draw. Far from clusters an island
 is background of `very low` (which holds a hundredth of the profiles: both of 226 countries, not
 both of 60), or a cluster of its own; next to a cluster it is merged into it. In 54 draws of 6
-worlds of 17 years half of the extreme countries were background, and 1 in 200 of the others.
+worlds of 17 years the extreme countries were background in 42 %, a cluster of their own in 8 %;
+of the others 1 in 200 was background.
 """
 
 import numpy as np

@@ -302,6 +302,12 @@ class Network(Section):
     max_requests: int = _place(
         "requests after which a live run stops, repeated ones included", default=1000, ge=0
     )
+    price_asked: float | None = _place(
+        "USD for a million tokens asked, to show what a live run costs", default=None, ge=0
+    )
+    price_answered: float | None = _place(
+        "USD for a million tokens answered, for the same", default=None, ge=0
+    )
     timeout_s: float = _place("seconds to wait for an answer", default=120.0, gt=0)
 
 

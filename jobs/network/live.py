@@ -147,7 +147,8 @@ class Spent:
     """Requests and tokens that a run has used; safe to use from several threads."""
 
     requests: int = 0
-    tokens: int = 0
+    tokens_asked: int = 0
+    tokens_answered: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, most: int) -> bool:
@@ -158,10 +159,13 @@ class Spent:
             self.requests += 1
             return True
 
-    def count(self, tokens: int) -> None:
-        """Count tokens."""
+    def count(self, usage: Any) -> None:
+        """Count the tokens of an answer, as far as the endpoint tells them."""
+        asked = getattr(usage, "prompt_tokens", None) or 0
+        total = getattr(usage, "total_tokens", None) or asked
         with self._lock:
-            self.tokens += tokens
+            self.tokens_asked += asked
+            self.tokens_answered += total - asked
 
 
 @dataclass
@@ -171,6 +175,7 @@ class Endpoint:
     max_requests: requests after which nothing more is asked, repeated ones included.
     sleep: waits between tries; replaced in tests.
     spent: what the run has used; one for all its endpoints.
+    prices: USD for a million tokens asked and answered; None = not known.
     """
 
     url: str
@@ -180,6 +185,7 @@ class Endpoint:
     timeout_s: float
     sleep: Callable[[float], object] = time.sleep
     spent: Spent = field(default_factory=Spent)
+    prices: tuple[float, float] | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -190,7 +196,15 @@ class Endpoint:
     @property
     def tokens(self) -> int:
         """Tokens of the run so far."""
-        return self.spent.tokens
+        return self.spent.tokens_asked + self.spent.tokens_answered
+
+    @property
+    def cost(self) -> float | None:
+        """Cost of the run so far, USD; None where the prices are not known."""
+        if self.prices is None:
+            return None
+        asked, answered = self.prices
+        return (asked * self.spent.tokens_asked + answered * self.spent.tokens_answered) / 1e6
 
     def ask(self, questions: Iterable[Asked], saved: Saved) -> int:
         """Ask what is not saved yet, save every answer, and return how many are still open.
@@ -235,6 +249,7 @@ class Endpoint:
                     f"  {len(work) - left:,} of {len(work):,} {done}, "
                     f"{self.requests:,} of at most {self.max_requests:,} requests, "
                     f"{self.tokens:,} tokens"
+                    + (f", {self.cost:,.4f} USD" if self.cost is not None else "")
                 )
         return left
 
@@ -319,7 +334,7 @@ class Endpoint:
             raise _Again("the answer has no choices")
         model, text = completion(found.model_dump())
         self._check_model(model)
-        self.spent.count(found.usage.total_tokens if found.usage else 0)
+        self.spent.count(found.usage)
         return model, text
 
     def _vectors(self, client: openai.OpenAI, texts: Sequence[str]) -> Floats:
@@ -331,7 +346,7 @@ class Endpoint:
             raise _Again("the answer is not a list of embeddings")
         vectors = embedded([(one.index, one.embedding) for one in found.data or []], len(texts))
         self._check_model(found.model or "")
-        self.spent.count(found.usage.total_tokens if found.usage else 0)
+        self.spent.count(found.usage)
         return vectors
 
     def _check_model(self, model: str) -> None:
@@ -367,6 +382,8 @@ def endpoint_of(settings: Settings, model: str | None = None) -> Endpoint:
     if _latest is None or _latest[0] is not settings:
         _latest = settings, Spent()
     network = settings.network
+    asked, answered = network.price_asked, network.price_answered
+    known = asked is not None or answered is not None
     return Endpoint(
         network.endpoint,
         model or network.model,
@@ -374,6 +391,7 @@ def endpoint_of(settings: Settings, model: str | None = None) -> Endpoint:
         network.max_requests,
         network.timeout_s,
         spent=_latest[1],
+        prices=(asked or 0.0, answered or 0.0) if known else None,
     )
 
 

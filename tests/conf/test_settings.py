@@ -56,8 +56,8 @@ def another_value(option):
         return next(value for value in get_args(kind) if value != default)
     if kind in (int, int | None):
         return str((default or 6) + 1)
-    if kind is float:
-        return str(default / 2)
+    if kind in (float, float | None):
+        return str((default or 6) / 2)
     return named.get(option.name, "true" if option.is_switch else "some text")
 
 

@@ -58,6 +58,18 @@ def test_answers_are_saved_with_all_that_identifies_them(service, saved):
 
 
 @pytest.mark.parametrize(
+    ("prices", "cost"), [(None, None), ((0.25, 2.0), 4 * (90 * 0.25 + 10 * 2) / 1e6)]
+)
+def test_a_run_says_what_it_costs_where_prices_are_given(service, saved, capsys, prices, cost):
+    good = service(lambda *_: (200, {}, completion()))
+    asking, _ = endpoint(good, prices=prices)
+    asking.ask(questions(4), saved)
+    assert asking.cost == (None if cost is None else pytest.approx(cost))
+    told = capsys.readouterr()
+    assert ("400 tokens, 0.0002 USD" in told.out + told.err) == (cost is not None)
+
+
+@pytest.mark.parametrize(
     "script",
     [
         pytest.param(first_then_good(429), id="too many"),

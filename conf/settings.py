@@ -303,7 +303,9 @@ class Network(Section):
         "requests after which a live run stops, repeated ones included", default=1000, ge=0
     )
     price_asked: float | None = _place(
-        "USD for a million tokens asked, to show what a live run costs", default=None, ge=0
+        "USD for a million tokens asked of --model, to show what a live run costs",
+        default=None,
+        ge=0,
     )
     price_answered: float | None = _place(
         "USD for a million tokens answered, for the same", default=None, ge=0

@@ -802,7 +802,7 @@ COUNTRY_CLUSTERS = Table(
         share_of_years double 'share of n_years with this label, 0 to 1; null = see reason'
         n_years int not null 'years in which the country was clustered'
         stability double 'share of the other runs (seeds, neighbours) with this label after aligning, 0 to 1; null without other runs'
-        isolation double 'distance in the profiles themselves to the nearest other country, median over years, in medians of all countries, > 0; null = see reason or two alike'
+        isolation double 'distance to the nearest profile of another country, of any year, median over years, 1 = the median country, >= 0; a region stands near its members; null = see reason, or half of the countries have a twin'
         consensus int 'most frequent label of all aligned runs; null = see reason'
         runs int not null 'runs behind consensus, the default run included'
         hdbscan int 'label by HDBSCAN on the same coordinates, aligned, over the years; 0 = noise; null = see reason'
@@ -814,6 +814,7 @@ COUNTRY_CLUSTERS = Table(
     checks={
         "shares_are_shares": "(share_of_years is null or (share_of_years > 0 and share_of_years <= 1))"
         " and (stability is null or (stability >= 0 and stability <= 1))",
+        "isolation_is_a_distance": "isolation is null or isolation >= 0",
         "a_null_has_a_reason": "(cluster is null) = (reason is not null)",
     },
 )

@@ -35,8 +35,8 @@ PROPERTIES = {
 
 
 DICTIONARY = "parquet.enable.dictionary"
-"""Delta hands a table's properties to the Parquet writer; measures hardly repeat, and looking for
-repetitions costs a fifth of the time of a write."""
+"""Delta hands a table's properties to the Parquet writer. In large tables doubles seldom repeat,
+and to look for repetitions costs a fifth of the time of a write."""
 
 SYNTHETIC_MARK = "SYNTHETIC.txt"
 SYNTHETIC_PROPERTY = "trade_risk.synthetic"
@@ -151,7 +151,9 @@ class Warehouse:
             one.result()
 
     def _create(self, table: Table) -> None:
-        if self.version(table) is not None:
+        if self.version(table) is not None and not self._is_of_another_shape(table):
+            return
+        if self.exists(table):
             self._add_new_columns(table)
             return
         # What a killed CREATE left has no commit, yet would make "if not exists" do nothing.
@@ -173,18 +175,29 @@ class Warehouse:
             f"using delta {partition} comment '{_escaped(table.comment)}' tblproperties ({listed})"
         )
 
-    def _add_new_columns(self, table: Table) -> None:
-        """Give a table of an earlier revision of this project the columns that it lacks."""
+    def _is_of_another_shape(self, table: Table) -> bool:
         held = self.spark.read.format("delta").load(self.path(table)).columns
-        new = [column for column in table.columns if column.name not in held]
-        if required := [column.name for column in new if not column.nullable]:
+        return not {column.name for column in table.columns} <= set(held)
+
+    def _add_new_columns(self, table: Table) -> None:
+        """Give a table of an earlier revision of this project the columns that it lacks.
+
+        In rows that are not replaced they are null until the job is run for those too, which it
+        is, since its code has changed. Checks and properties stay those of the earlier revision.
+        """
+        held = self.spark.read.format("delta").load(self.path(table)).columns
+        new = [n for n, column in enumerate(table.columns) if column.name not in held]
+        if required := [table.columns[n].name for n in new if not table.columns[n].nullable]:
             raise Problem(
                 f"{table.name} in {self.root} was made by another revision of this project and "
-                f"has no {', '.join(required)}; delete {self.path(table)} and run the same again."
+                f"has no {', '.join(required)}; delete {self.path(table)} and run again what wrote "
+                "it, for all that it held."
             )
-        if new:
-            added = ", ".join(column.ddl for column in new)
-            self.spark.sql(f"alter table {self.sql_name(table)} add columns ({added})")
+        for n in new:
+            place = f"after {table.columns[n - 1].name}" if n else "first"
+            self.spark.sql(
+                f"alter table {self.sql_name(table)} add columns ({table.columns[n].ddl} {place})"
+            )
 
     def register(self) -> list[Table]:
         """Name every table of the warehouse in the session's catalogue, in memory; return them."""

@@ -144,11 +144,14 @@ class _Again(Exception):
 
 @dataclass
 class Spent:
-    """Requests and tokens that a run has used; safe to use from several threads."""
+    """Requests and tokens that a run has used, and what those with a price have cost in USD.
+
+    Safe to use from several threads.
+    """
 
     requests: int = 0
-    tokens_asked: int = 0
-    tokens_answered: int = 0
+    tokens: int = 0
+    cost: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, most: int) -> bool:
@@ -159,13 +162,21 @@ class Spent:
             self.requests += 1
             return True
 
-    def count(self, usage: Any) -> None:
-        """Count the tokens of an answer, as far as the endpoint tells them."""
-        asked = getattr(usage, "prompt_tokens", None) or 0
-        total = getattr(usage, "total_tokens", None) or asked
+    def count(self, usage: Any, prices: tuple[float, float] | None) -> None:
+        """Count the tokens of an answer, of use or not, as far as the endpoint tells them.
+
+        prices: USD for a million tokens asked and answered; None = not known.
+        """
+        asked, told, total = (
+            getattr(usage, f"{name}_tokens", None) or 0
+            for name in ("prompt", "completion", "total")
+        )
+        # The total may hold tokens of reasoning that are neither.
+        answered = max(told, total - asked, 0)
         with self._lock:
-            self.tokens_asked += asked
-            self.tokens_answered += total - asked
+            self.tokens += asked + answered
+            if prices is not None:
+                self.cost += (prices[0] * asked + prices[1] * answered) / 1e6
 
 
 @dataclass
@@ -196,15 +207,7 @@ class Endpoint:
     @property
     def tokens(self) -> int:
         """Tokens of the run so far."""
-        return self.spent.tokens_asked + self.spent.tokens_answered
-
-    @property
-    def cost(self) -> float | None:
-        """Cost of the run so far, USD; None where the prices are not known."""
-        if self.prices is None:
-            return None
-        asked, answered = self.prices
-        return (asked * self.spent.tokens_asked + answered * self.spent.tokens_answered) / 1e6
+        return self.spent.tokens
 
     def ask(self, questions: Iterable[Asked], saved: Saved) -> int:
         """Ask what is not saved yet, save every answer, and return how many are still open.
@@ -249,7 +252,7 @@ class Endpoint:
                     f"  {len(work) - left:,} of {len(work):,} {done}, "
                     f"{self.requests:,} of at most {self.max_requests:,} requests, "
                     f"{self.tokens:,} tokens"
-                    + (f", {self.cost:,.4f} USD" if self.cost is not None else "")
+                    + (f", {self.spent.cost:,.4f} USD" if self.prices else "")
                 )
         return left
 
@@ -330,11 +333,11 @@ class Endpoint:
         found: Any = client.chat.completions.create(model=self.model, messages=messages)
         if not isinstance(found, ChatCompletion):
             raise _Again("the answer is not a chat completion")
+        self.spent.count(found.usage, self.prices)
         if not found.choices:
             raise _Again("the answer has no choices")
         model, text = completion(found.model_dump())
         self._check_model(model)
-        self.spent.count(found.usage)
         return model, text
 
     def _vectors(self, client: openai.OpenAI, texts: Sequence[str]) -> Floats:
@@ -344,9 +347,9 @@ class Endpoint:
         )
         if not isinstance(found, CreateEmbeddingResponse):
             raise _Again("the answer is not a list of embeddings")
+        self.spent.count(found.usage, self.prices)
         vectors = embedded([(one.index, one.embedding) for one in found.data or []], len(texts))
         self._check_model(found.model or "")
-        self.spent.count(found.usage)
         return vectors
 
     def _check_model(self, model: str) -> None:
@@ -383,7 +386,11 @@ def endpoint_of(settings: Settings, model: str | None = None) -> Endpoint:
         _latest = settings, Spent()
     network = settings.network
     asked, answered = network.price_asked, network.price_answered
-    known = asked is not None or answered is not None
+    if (asked is None) != (answered is None):
+        raise Problem("--price-asked and --price-answered go together; give both or none.")
+    # They are those of the model that answers, not of one for embeddings.
+    known = asked is not None and answered is not None and model is None
+    prices = (asked, answered) if known else None
     return Endpoint(
         network.endpoint,
         model or network.model,
@@ -391,7 +398,7 @@ def endpoint_of(settings: Settings, model: str | None = None) -> Endpoint:
         network.max_requests,
         network.timeout_s,
         spent=_latest[1],
-        prices=(asked or 0.0, answered or 0.0) if known else None,
+        prices=prices,
     )
 
 

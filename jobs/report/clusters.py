@@ -20,7 +20,9 @@ LEGEND_STEP = 96
 NUMBER = 17
 """Height of the number of a cluster, pixels."""
 ISOLATED = 5
-"""Countries named as farthest from all others."""
+"""Most countries named as farthest from all others."""
+FAR = 2.0
+"""Isolation from which a country is named, in medians of all countries."""
 FIRM = 0.5
 """Stability below which a country is said to be loosely placed."""
 
@@ -219,9 +221,9 @@ def _shapeless(placed: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _isolated(placed: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the countries whose profiles are farthest from those of all others."""
-    known = placed[placed["region"].isna()].dropna(subset=["isolation"])
-    farthest = known.assign(isolation=known["isolation"].astype(float))
-    farthest = farthest.nlargest(ISOLATED, "isolation")
+    own = placed[placed["region"].isna()]
+    own = own.assign(isolation=own["isolation"].astype(float))
+    farthest = own[own["isolation"] >= FAR].nlargest(ISOLATED, "isolation")
     return [
         {**row, "called": called(row["cluster"])}
         for row in farthest[["country", "name", "cluster", "isolation"]].to_dict("records")

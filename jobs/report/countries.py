@@ -265,7 +265,7 @@ def _cluster(row: dict[str, Any] | None) -> str:
     told = told[0].upper() + told[1:]
     if pd.notna(row["stability"]):
         told += f"; the same in {row['stability']:.0%} of the other runs (stability)"
-    if pd.notna(row["isolation"]):
+    if pd.notna(row["isolation"]) and pd.isna(row["region"]):
         told += f"; {row['isolation']:.1f} times as far from any other as the median country"
     if pd.notna(row["consensus"]) and row["consensus"] != row["cluster"]:
         told += f"; consensus of all runs: {called(int(row['consensus']))}"

@@ -17,7 +17,7 @@ from conf.problem import Problem
 from conf.settings import SAMPLE_BACI, Settings, load
 from jobs.sources.baci import Country, Release, open_release
 from udfs.stability import wgi_code
-from udfs.world import SYNTHETIC, Strengths, World, WorldSettings, build
+from udfs.world import GENERATOR, SYNTHETIC, Strengths, World, WorldSettings, build
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ def recipe_of(settings: Settings) -> str:
     years = settings.years or WorldSettings(seed=settings.seed).years
     size = BYTES_A_PRODUCT * settings.world.world_products
     chosen = {
+        "generator": GENERATOR,
         "files": {trade_file(year): size for year in years},
         "seed": settings.seed,
         "years": ",".join(map(str, years)),
@@ -48,7 +49,14 @@ def recipe_of(settings: Settings) -> str:
 
 def world_of(recipe: str) -> World:
     """Make the world of a recipe; `load` refuses what `generate` has not written."""
-    values = {name: str(value) for name, value in json.loads(recipe).items() if name != "files"}
+    given = json.loads(recipe)
+    if (made_by := given.get("generator", 1)) != GENERATOR:
+        raise Problem(
+            f"This world is of generator {made_by}, here is {GENERATOR}, which makes another one "
+            "of the same settings; its truth would not fit. Run `generate` into a new folder."
+        )
+    kept = given.keys() - {"files", "generator"}
+    values = {name: str(given[name]) for name in kept}
     world, _ = make_world(load(values, environment={}))
     return world
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.problem import Problem
-from jobs.tables import COUNTRIES, INDICATORS
+from jobs.tables import COUNTRIES, INDICATORS, TRADE_MATRICES
 from jobs.warehouse import Warehouse
 
 pytestmark = pytest.mark.spark
@@ -28,19 +28,29 @@ def test_a_column_that_an_earlier_revision_did_not_have_is_added(spark, warehous
     assert found.schema["b"].metadata["comment"] == "added"
 
 
+def test_a_table_that_was_made_and_never_written_is_made_anew(spark, warehouse):
+    with pytest.raises(Exception, match="NOT NULL"):
+        warehouse.replace(BEFORE, spark.createDataFrame([(None,)], "a int"))
+    assert warehouse.version(BEFORE) == 0 and not warehouse.exists(BEFORE)
+    later = Warehouse(spark.newSession(), warehouse.root)
+    later.replace(NOW, spark.createDataFrame([(2, 0.5)], "a int, b double"))
+    assert later.read(NOW).columns == ["a", "b"]
+
+
 def test_a_required_column_that_an_earlier_revision_did_not_have_is_named(spark, warehouse):
     wanted = dataclasses.replace(NOW, columns_ddl="a int not null 'key'\n b double not null 'new'")
     warehouse.replace(BEFORE, spark.createDataFrame([(1,)], "a int"))
-    with pytest.raises(Problem, match=r"has no b; delete .*/countries and run the same again"):
+    with pytest.raises(Problem, match=r"has no b; delete .*/countries and run again"):
         warehouse.replace(wanted, spark.createDataFrame([(2, 0.5)], "a int, b double"))
     assert warehouse.read(BEFORE).count() == 1
 
 
-def test_repetitions_are_looked_for_in_keys_and_not_in_measures(sample):
-    file = next(sample.files.folder.glob("indicators/year=*/*.parquet"))
+@pytest.mark.parametrize("table", [INDICATORS, TRADE_MATRICES], ids=lambda table: table.name)
+def test_repetitions_are_looked_for_in_keys_and_not_in_measures(sample, table):
+    file = next(sample.files.folder.glob(f"{table.name}/year=*/*.parquet"))
     group = pq.ParquetFile(file).metadata.row_group(0)
     columns = [group.column(n) for n in range(group.num_columns)]
     encodings = {column.path_in_schema: " ".join(column.encodings) for column in columns}
-    assert set(INDICATORS.measures) < set(encodings)
+    assert set(table.measures) < set(encodings)
     for name, encoding in encodings.items():
-        assert ("DICTIONARY" in encoding) == (name not in INDICATORS.measures), name
+        assert ("DICTIONARY" in encoding) == (name not in table.measures), name

@@ -152,6 +152,8 @@ def test_isolation_is_undefined_alone_and_among_twins():
     assert np.isnan(isolation([5, 5], [[0.0], [1.0]])).all()
     assert np.isnan(isolation([5, 7, 9], [[0.0], [0.0], [1.0]])).all()
     assert isolation([], np.empty((0, 2))).size == 0
+    pair_of_twins = isolation([1, 2, 3, 4, 5], [[0.0], [0.0], [10.0], [13.0], [17.0]])
+    assert pair_of_twins == pytest.approx([0, 0, 1, 1, 4 / 3], abs=TWO_LIBRARIES)
 
 
 def profiles(rows=60):

@@ -12,7 +12,7 @@ and on any worker the same. `truth` says what was planted:
 Each has a strength; 0 is the placebo. Planted products stay of middling size then. If the years
 hold both windows, the noise of growth and the newcomers stay too, which other products do not
 have: p-values of links are uniform without windows; with them those of raw values are not, but
-below 0.05 less often than in 5 % (found: 2.2 %).
+below 0.05 less often than in 5 %.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from udfs.world.exports import make_chains, newcomers, outline, with_chain
 from udfs.world.flows import YearOfFlows, flows, year_of_flows
 from udfs.world.growth import with_growth
 from udfs.world.model import (
+    GENERATOR,
     SYNTHETIC,
     Chain,
     Countries,
@@ -42,6 +43,7 @@ from udfs.world.recordings import answers, picks
 from udfs.world.truth import truth
 
 __all__ = [
+    "GENERATOR",
     "SYNTHETIC",
     "Flows",
     "GrowthEquation",

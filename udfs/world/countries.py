@@ -17,7 +17,7 @@ PERSISTENCE, DRIFT_SD = 0.95, 0.15
 UNSCORED_SHARE = 0.04
 """Share of countries, the smallest, that the synthetic WGI does not score."""
 LARGEST_SIZE = 0.2
-"""Share of the first extreme, an economy that everybody buys from."""
+"""Share of the first extreme, an economy that everybody buys from, in what countries import."""
 NEXT_SIZE, CAPPING_ROUNDS = 0.05, 20
 """Largest share of any other, so that no ordinary country has a giant's influence; at least twice
 the mean. Rounds of cutting down to it."""
@@ -34,7 +34,7 @@ def make_countries(
 
     Sizes are log-normal; groups are dealt in the order of size, so that each is a quarter of the
     world's large and small. The largest country is the first extreme, which imports from stable
-    suppliers; the second is of middling size, exports like the first and imports from the
+    suppliers; the second is of middling size, exports like a giant too and imports from the
     riskiest. At full strength both are unstable, so that much of everybody's risk comes from them.
     """
     if len(code) < FEWEST_COUNTRIES or len(set(iso3)) < len(iso3):

@@ -29,11 +29,12 @@ CONCENTRATION = np.array([6.0, 0.5, 4.0, 4.0, 0.5])
 LARGEST_PULL = np.array([1.0, -0.9, 0.3, 0.3, -0.9])
 """Weight of the supplier's ln exports in ln value: towards the largest supplier, or away."""
 UNSTABLE_PULL = np.array([4.0, -5.0, 5.0, -5.0, 5.0])
-"""Added to score and ln value where a supplier has more than half risk, taken from the others."""
+"""Added to ln value where a supplier has more than half risk, taken from the others; in planted
+products also to the score by which pairs are chosen."""
 RISKIEST_PULL = np.array([10.0, 0.0, 0.0, 0.0, 0.0])
 """Weight of the supplier's risk itself, from -1 to 1."""
 PARTNERS = np.array([-1.0, 0.8, -0.8, -0.8, 0.8])
-"""Added to the score by which pairs are chosen: how many partners a group has."""
+"""Added in planted products to the score by which pairs are chosen: how many partners they are."""
 LIKE_GROUP = 1
 """The group whose ways the first extreme country has; its influence makes it extreme."""
 
@@ -48,8 +49,8 @@ CHAIN_SHARE = 0.9
 class Habits:
     """How countries import a product, each of shape (C,); named like the constants above.
 
-    choose_partners: False if habits rule how much is bought and not from whom; True if also that,
-    the small having as many partners as the large and every country at least one supplier.
+    from_each: True if every country has at least one supplier. pull_chooses: True if pulls also
+    decide which pairs trade, and not only how much.
     """
 
     intensity: Floats
@@ -59,23 +60,26 @@ class Habits:
     riskiest_pull: Floats
     partners: Floats
     size_pull: float
-    choose_partners: bool
+    from_each: bool
+    pull_chooses: bool
 
 
 def habits_of(world: World, product: str) -> Habits:
     """Return how each country imports `product`.
 
     Groups differ in all products, or what those of the networks share would look like links
-    beside the others. A chain leaves them no choice. Only in planted products do they choose
-    partners too: elsewhere who trades with whom stays as in BACI.
+    beside the others. A chain leaves them no choice. Only in planted products do pulls choose the
+    pairs that trade, and have small countries as many partners as large ones: elsewhere this would
+    leave too few pairs that change from year to year.
     """
     n = world.countries.size.size
-    planted = product in world.planted
-    s = world.settings.strengths.groups if product not in world.chains else 0.0
+    planted, in_chain = product in world.planted, product in world.chains
+    s = world.settings.strengths.groups if not in_chain else 0.0
     nothing = np.zeros(n)
     if s == 0:
+        spread = np.full(n, SPREAD)
         return Habits(
-            nothing, np.full(n, SPREAD), nothing, nothing, nothing, nothing, SIZE_PULL, False
+            nothing, spread, nothing, nothing, nothing, nothing, SIZE_PULL, False, in_chain
         )
     group = world.countries.group.copy()
     group[first_extreme(world.countries)] = LIKE_GROUP
@@ -87,7 +91,8 @@ def habits_of(world: World, product: str) -> Habits:
         riskiest_pull=s * RISKIEST_PULL[group],
         partners=s * PARTNERS[group] * planted,
         size_pull=(1 - s) * SIZE_PULL if planted else SIZE_PULL,
-        choose_partners=planted,
+        from_each=planted,
+        pull_chooses=planted,
     )
 
 

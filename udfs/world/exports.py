@@ -30,9 +30,10 @@ MIDDLING = 0.5
 ENTRY_BY_SIZE = 0.5
 """Weight of ln size in who exports at all; in how much it is 1."""
 EXPORT_BIAS = np.array([0.0, 0.5, -0.5, -0.2, 0.2])
-"""Of ln exports, by group; the first extreme country counts as group 1."""
+"""Of ln exports, by group; the first extreme country counts as group 1, but has its own size."""
 EXTREME_EXPORTS = 0.6
-"""Size that the two extreme countries have as exporters, where the world's is 1."""
+"""Size that the two extreme countries have as exporters, where the world's is 1; with the bias of
+its group the first has 0.99, so that the two export some 60 % of a product."""
 GROWTH_MEAN, GROWTH_SD, CYCLE_SD = 0.03, 0.03, 0.08
 """Of a product's value a year."""
 LEAST_EXPORTS = 1.0

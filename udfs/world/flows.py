@@ -54,7 +54,7 @@ def flows(world: World, year: int, product: str) -> Flows:
     )
     pull = pull_of(world, product, habits)
     rng = group_rng(world.settings.seed, "flows", year, product)
-    liking = affinity + pull if habits.choose_partners or product in world.chains else affinity
+    liking = affinity + pull if habits.pull_chooses else affinity
     a, c = _trading_pairs(exports, demand, liking, habits, int(natural.flows[at]), rng)
     log_weight = (
         np.log(demand[c])
@@ -132,7 +132,7 @@ def _trading_pairs(
     best_buyer = (score + np.log(demand).astype(np.float32)).argmax(axis=1)
     best_seller = score.argmax(axis=0)
     score[rows, best_buyer] = np.inf
-    if habits.choose_partners:
+    if habits.from_each:
         score[best_seller, np.arange(n)] = np.inf
     score[rows, active] = -np.inf
     most = int(MOST_OF_PAIRS * active.size * (n - 1))

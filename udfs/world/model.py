@@ -14,6 +14,8 @@ Ints = NDArray[np.int64]
 
 SYNTHETIC = "synthetic"
 """Release of generated trade and edition of generated scores."""
+GENERATOR = 2
+"""Raised whenever the same settings make another world, so that its truth is not taken for this."""
 FIRST_TIER, LAST_TIER = 0, 4
 GROUPS = (1, 2, 3, 4)
 EXTREME = 0

@@ -57,16 +57,16 @@ def test_answers_are_saved_with_all_that_identifies_them(service, saved):
     assert (asking.requests, asking.tokens) == (12, 1200)
 
 
-@pytest.mark.parametrize(
-    ("prices", "cost"), [(None, None), ((0.25, 2.0), 4 * (90 * 0.25 + 10 * 2) / 1e6)]
-)
-def test_a_run_says_what_it_costs_where_prices_are_given(service, saved, capsys, prices, cost):
-    good = service(lambda *_: (200, {}, completion()))
-    asking, _ = endpoint(good, prices=prices)
+@pytest.mark.parametrize("prices", [None, (0.25, 2.0)])
+def test_a_run_says_what_it_costs_where_prices_are_given(service, saved, capsys, prices):
+    """An answer that was cut off is paid for too: five answers of 90 tokens asked and 10 given."""
+    cut_once = first_then_good(200, content=completion(finish="length"))
+    asking, _ = endpoint(service(cut_once), prices=prices)
     asking.ask(questions(4), saved)
-    assert asking.cost == (None if cost is None else pytest.approx(cost))
+    assert asking.tokens == 500
+    assert asking.spent.cost == pytest.approx(5 * (90 * 0.25 + 10 * 2.0) / 1e6 if prices else 0)
     told = capsys.readouterr()
-    assert ("400 tokens, 0.0002 USD" in told.out + told.err) == (cost is not None)
+    assert ("500 tokens, 0.0002 USD" in told.out + told.err) == bool(prices)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from jobs.sources.baci import open_release
 from jobs.tables import SOURCES, TABLES, TRADE
 from jobs.warehouse import SYNTHETIC_PROPERTY, Warehouse
 from jobs.world import generate as made
-from jobs.world.recipe import make_world, trade_file
+from jobs.world.recipe import make_world, trade_file, world_of
 from udfs.stability import ALWAYS_SCORED
-from udfs.world import flows
+from udfs.world import GENERATOR, flows
 from udfs.world import wgi as wgi_of
 
 
@@ -97,6 +97,14 @@ def test_a_recipe_that_is_none_is_refused(recipe, tmp_path, text):
     (other / "world.json").write_text(text)
     with pytest.raises(Problem, match="not the recipe of a synthetic world"):
         open_release(str(other))
+
+
+def test_a_recipe_of_another_generator_is_refused(recipe):
+    text = (recipe / "world.json").read_text()
+    assert f'"generator": {GENERATOR}' in text
+    world_of(text)
+    with pytest.raises(Problem, match="This world is of generator 1, here is"):
+        world_of(text.replace(f'"generator": {GENERATOR}', '"generator": 1'))
 
 
 def test_what_a_killed_call_left_is_cleared(spark, settings, tmp_path):

@@ -26,8 +26,8 @@ GIVEN = {
     "cluster_repeats": "0",
 }
 PLANTED = {"world_products": "300", "years": "2007-2012,2018-2023"}
-"""Groups are found less well where planted products are a third of the world (index 0.82 to 0.91
-for 180 products), and in a quarter of worlds trade misses the product that has the chain."""
+"""Groups are found less well where planted products are a third of the world, and in some worlds
+trade misses the product that has the chain."""
 NOTHING = {"world_products": "180", "years": "2008-2011,2020-2023"} | {
     f"strength_{signal}": "0" for signal in ("groups", "growth", "upstream")
 }

@@ -14,8 +14,6 @@ from udfs.world import Strengths
 P_VALUE, Q_VALUE = 0.05, 0.1
 """Limits of paper mode and of robust mode; the latter is the share of kept pairs that is false."""
 VALUES = {"paper": "raw", "robust": "asinh_rca"}
-BY_CHANCE = 1
-"""Pairs that robust mode may keep where there is nothing: one world in ten keeps a pair."""
 SIGMAS = 4
 """Standard errors of a share of pairs."""
 RECALL = {"paper": 0.15, "robust": 0.8}
@@ -60,6 +58,11 @@ class Links:
 def bound(rate, n):
     """Return the largest share expected of n pairs that are kept with chance `rate`."""
     return rate + SIGMAS * np.sqrt(rate * (1 - rate) / n)
+
+
+def by_chance(worlds):
+    """Return the most pairs expected where there is nothing: one world in ten keeps a pair."""
+    return worlds * bound(Q_VALUE, worlds)
 
 
 def worlds_of(strengths):
@@ -113,7 +116,7 @@ def test_a_chain_run_backwards_is_not_confirmed(default, network_only):
     for mode in VALUES:
         found = Links(network_only, mode, backwards=True)
         assert (found.p_value <= P_VALUE).mean() <= bound(P_VALUE, found.p_value.size)
-    assert Links(default, "robust", backwards=True).kept.sum() <= BY_CHANCE
+    assert Links(default, "robust", backwards=True).kept.sum() <= by_chance(len(default))
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +133,7 @@ def test_with_nothing_planted_p_is_uniform_and_5_per_cent_are_below_005(nothing,
 
 
 def test_with_nothing_planted_robust_mode_keeps_nothing(nothing):
-    assert Links(nothing, "robust").kept.sum() <= BY_CHANCE
+    assert Links(nothing, "robust").kept.sum() <= by_chance(len(nothing))
 
 
 @pytest.mark.parametrize("mode", VALUES)

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -151,10 +151,12 @@ class Warehouse:
             one.result()
 
     def _create(self, table: Table) -> None:
-        if self.version(table) is not None and not self._is_of_another_shape(table):
+        version = self.version(table)
+        new = self._new_columns(table) if version is not None else []
+        if version is not None and not new:
             return
-        if self.exists(table):
-            self._add_new_columns(table)
+        if version:
+            self._add_columns(table, new)
             return
         # What a killed CREATE left has no commit, yet would make "if not exists" do nothing.
         self.files.delete(table.name)
@@ -175,18 +177,17 @@ class Warehouse:
             f"using delta {partition} comment '{_escaped(table.comment)}' tblproperties ({listed})"
         )
 
-    def _is_of_another_shape(self, table: Table) -> bool:
+    def _new_columns(self, table: Table) -> list[int]:
+        """Return the places of the declared columns that the table does not have."""
         held = self.spark.read.format("delta").load(self.path(table)).columns
-        return not {column.name for column in table.columns} <= set(held)
+        return [n for n, column in enumerate(table.columns) if column.name not in held]
 
-    def _add_new_columns(self, table: Table) -> None:
+    def _add_columns(self, table: Table, new: Sequence[int]) -> None:
         """Give a table of an earlier revision of this project the columns that it lacks.
 
         In rows that are not replaced they are null until the job is run for those too, which it
         is, since its code has changed. Checks and properties stay those of the earlier revision.
         """
-        held = self.spark.read.format("delta").load(self.path(table)).columns
-        new = [n for n, column in enumerate(table.columns) if column.name not in held]
         if required := [table.columns[n].name for n in new if not table.columns[n].nullable]:
             raise Problem(
                 f"{table.name} in {self.root} was made by another revision of this project and "

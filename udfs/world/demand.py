@@ -34,7 +34,7 @@ products also to the score by which pairs are chosen."""
 RISKIEST_PULL = np.array([10.0, 0.0, 0.0, 0.0, 0.0])
 """Weight of the supplier's risk itself, from -1 to 1."""
 PARTNERS = np.array([-1.0, 0.8, -0.8, -0.8, 0.8])
-"""Added in planted products to the score by which pairs are chosen: how many partners they are."""
+"""Added in planted products to the score of pairs: how many partners a group has."""
 LIKE_GROUP = 1
 """The group whose ways the first extreme country has; its influence makes it extreme."""
 
@@ -49,8 +49,8 @@ CHAIN_SHARE = 0.9
 class Habits:
     """How countries import a product, each of shape (C,); named like the constants above.
 
-    from_each: True if every country has at least one supplier. pull_chooses: True if pulls also
-    decide which pairs trade, and not only how much.
+    size_pull: one number. from_each: True if every country has at least one supplier. pull_chooses:
+    True if pulls also decide which pairs trade, and not only how much.
     """
 
     intensity: Floats

@@ -8,6 +8,7 @@ the driver in `trade_matrices`; the same command is given again, a second worker
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -48,9 +49,8 @@ WORKERS = 4
 MATERIAL = "gallium"
 # In a view of the file system of its own, an empty folder lies over the checkout.
 HIDDEN = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(ROOT)]
-ORIGINS = '''
-"""Say where an executor finds its modules, and whether it sees the checkout."""
-
+# Added to a program: where an executor finds its modules, and whether it sees the checkout.
+ORIGINS = """
 import importlib
 import json
 import os
@@ -66,7 +66,7 @@ def origins(_):
 
 context = SparkSession.builder.getOrCreate().sparkContext
 print("ORIGINS", json.dumps(context.parallelize(range(1), 1).mapPartitions(origins).collect()))
-'''
+"""
 
 
 @dataclass
@@ -271,7 +271,8 @@ def story(cluster) -> Story:
     until(lambda: running_task(first, "trade_matrices", ""), what="trade_matrices", seconds=600)
     first.kill()
 
-    second = cluster.submit("second", PROGRAM, *words)
+    ask_origins = ORIGINS.replace("CHECKOUT", repr(str(ROOT / "jobs")))
+    second = cluster.submit("second", PROGRAM + ask_origins, *words)
     cluster.kill_the_worker_of_a_task(second, "indicators", "save")
     cluster.kill_the_worker_of_a_task(second, "links", "save")
     assert second.until_it_ends() == 0, second.output[-4000:]
@@ -280,7 +281,9 @@ def story(cluster) -> Story:
 
 @pytest.fixture(scope="module")
 def reference(spark, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "undisturbed links"
+    base = tmp_path_factory.getbasetemp()
+    so_far = undisturbed(spark, base / "undisturbed")
+    folder = shutil.copytree(so_far, base / "undisturbed links")
     return undisturbed(spark, folder, "links", materials=MATERIAL)
 
 
@@ -303,11 +306,9 @@ def test_one_worker_is_left(story, cluster):
 
 
 def test_executors_take_code_and_packages_from_what_spark_unpacked(cluster, story):
-    program = ORIGINS.replace("CHECKOUT", repr(str(ROOT / "jobs")))
-    told = cluster.submit("origins", program)
-    assert told.until_it_ends() == 0, told.output[-4000:]
-    line = told.until_it_says(r"^ORIGINS (.*)$")[1]
-    for name, file, work, sees_checkout in (told.split("|") for told in json.loads(line)):
+    told = json.loads(re.search(r"^ORIGINS (.*)$", story.second, re.MULTILINE)[1])
+    assert told
+    for name, file, work, sees_checkout in (line.split("|") for line in told):
         assert file.startswith(f"{work}/"), name
         assert not cluster.prefix or sees_checkout == "False"
 

@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from conf.problem import Problem
 from conf.settings import load
@@ -65,7 +67,7 @@ def copy(reference, tmp_path) -> Path:
     return shutil.copytree(reference, tmp_path / "copy")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run(spark):
     """Run jobs as the command line does, in the session of the tests."""
 
@@ -129,18 +131,26 @@ def test_of_two_runs_at_once_one_is_refused_and_the_other_comes_to_no_harm(tmp_p
 # Years that were staged and not committed
 
 
-@pytest.fixture
-def staged(run, tmp_path, monkeypatch) -> Path:
+@pytest.fixture(scope="module")
+def died(run, tmp_path_factory) -> Path:
     """A warehouse in which an ingest of 2021 and 2022 died before its first commit."""
 
     def die(*_):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
+    folder = tmp_path_factory.mktemp("died") / "w"
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr("jobs.sources.ingest._commit", die)
         with pytest.raises(KeyboardInterrupt):
-            run("ingest", tmp_path / "w")
-    return tmp_path / "w"
+            run("ingest", folder)
+    assert (folder / ".staging").exists()
+    return folder
+
+
+@pytest.fixture
+def staged(died, tmp_path) -> Path:
+    """The same warehouse, to go on with."""
+    return shutil.copytree(died, tmp_path / "w")
 
 
 @pytest.mark.parametrize(
@@ -214,18 +224,25 @@ def cut_in_half(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
-@pytest.mark.parametrize("harm", [flip_a_bit_unseen, cut_in_half, Path.unlink])
 @pytest.mark.parametrize(
     ("table", "job"), [(TRADE_MATRICES, "trade_matrices"), (STABILITY, "stability")]
 )
-def test_a_damaged_file_is_named_with_the_job_that_mends_it(run, copy, reference, table, job, harm):
-    damaged = max((copy / table.name).rglob("part-*.parquet"), key=lambda file: file.stat().st_size)
-    harm(damaged)
-    with pytest.raises(Problem, match=r"is damaged or gone") as error:
-        run("indicators", copy, needs=False, force=True)
-    assert damaged.name in str(error.value)
-    assert f"a part of the table {table.name}" in str(error.value)
-    assert f"`{job} --force`" in str(error.value)
-    run(job, copy, needs=False, force=True)
+def test_a_damaged_file_is_named_with_the_job_that_mends_it(run, copy, reference, table, job):
+    for harm in (flip_a_bit_unseen, cut_in_half, Path.unlink):
+        damaged = largest_file(copy, table)
+        harm(damaged)
+        with pytest.raises(Problem, match=r"is damaged or gone") as error:
+            run("indicators", copy, needs=False, force=True)
+        assert damaged.name in str(error.value)
+        assert f"a part of the table {table.name}" in str(error.value)
+        assert f"`{job} --force`" in str(error.value)
+        run(job, copy, needs=False, force=True)
+        assert difference(reference, copy, [table]) == []
     run("indicators", copy, needs=False, force=True)
     assert difference(reference, copy) == []
+
+
+def largest_file(warehouse: Path, table: Table) -> Path:
+    """Return the largest file of the newest version of a table."""
+    files = [Path(unquote(uri)) for uri in DeltaTable(str(warehouse / table.name)).file_uris()]
+    return max(files, key=lambda file: file.stat().st_size)

@@ -105,7 +105,11 @@ def networks(sample, sample_settings, tmp_path_factory):
     for table in (PRODUCTS, COUNTRIES, INDICATORS):
         shutil.copytree(f"{sample.root}/{table.name}", root / table.name)
     settings = sample_settings.model_copy(
-        update={"warehouse": str(root), "materials": tuple(materials_available())}
+        update={
+            "warehouse": str(root),
+            "materials": tuple(materials_available()),
+            "network": sample_settings.network.model_copy(update={"compared_matcher": "none"}),
+        }
     )
     warehouse = Warehouse(sample.spark, str(root))
     jobs = ("responses", "matches", "votes", "candidates", "links", "tiers")

@@ -65,16 +65,19 @@ def test_a_zip_holds_what_the_folder_holds(spark, settings, folder, tmp_path):
 def recipe(spark, settings, tmp_path_factory):
     """The same world without its trade, which `ingest` generates."""
     target = tmp_path_factory.mktemp("recipe") / "world"
-    without = settings.model_copy(
+    made.generate(spark, _without_trade(settings), target)
+    return target
+
+
+def _without_trade(settings):
+    return settings.model_copy(
         update={"world": settings.world.model_copy(update={"world_files": "none"})}
     )
-    made.generate(spark, without, target)
-    return target
 
 
 def test_trade_generated_by_ingest_is_that_of_the_text(spark, warehouse, recipe, tmp_path):
     assert not list(recipe.glob("BACI*"))
-    straight = indicators_of(spark, tmp_path / "w", recipe, recipe / "wgi.csv")
+    straight = run_to("ingest", spark, tmp_path / "w", recipe, recipe / "wgi.csv")
     assert straight.is_synthetic
     one, other = warehouse.read(TRADE), straight.read(TRADE)
     assert one.count() == other.count() > 10_000
@@ -85,7 +88,7 @@ def test_trade_generated_by_ingest_is_that_of_the_text(spark, warehouse, recipe,
 
 
 def test_only_the_products_asked_for_are_generated(spark, warehouse, recipe, tmp_path):
-    straight = indicators_of(spark, tmp_path / "w", recipe, recipe / "wgi.csv", products="28")
+    straight = run_to("ingest", spark, tmp_path / "w", recipe, recipe / "wgi.csv", products="28")
     whole = warehouse.read(TRADE).where("product like '28%'")
     assert straight.read(TRADE).count() == whole.count() > 0
     assert straight.read(TRADE).where("product not like '28%'").isEmpty()
@@ -111,7 +114,7 @@ def test_what_a_killed_call_left_is_cleared(spark, settings, tmp_path):
     left = tmp_path / ".world.partial"
     left.mkdir()
     (left / "BACI_HS92_Y1999_Vsynthetic.csv").write_text("half a fi")
-    made.generate(spark, settings, tmp_path / "world")
+    made.generate(spark, _without_trade(settings), tmp_path / "world")
     assert [path.name for path in tmp_path.iterdir()] == ["world"]
     assert not (tmp_path / "world" / "BACI_HS92_Y1999_Vsynthetic.csv").exists()
 
@@ -150,19 +153,19 @@ REAL_TRADE = str(SAMPLE / "BACI_HS92_V202601_raw_materials.zip")
 REAL_SCORES = str(SAMPLE / "wgi_political_stability.csv")
 
 
-def indicators_of(spark, folder, baci, wgi, **given):
-    """Run everything up to `indicators`; return the warehouse."""
+def run_to(target, spark, folder, baci, wgi, **given):
+    """Run a job and all that it needs; return the warehouse."""
     asked = {"warehouse": str(folder), "baci": str(baci), "wgi": str(wgi), "years": "2010"}
     settings = load(asked | given, environment={})
     warehouse = Warehouse(spark, settings.warehouse)
-    execute(needed_for("indicators"), warehouse, settings)
+    execute(needed_for(target), warehouse, settings)
     return warehouse
 
 
 @pytest.fixture(scope="module")
 def warehouse(spark, folder, tmp_path_factory):
     place = tmp_path_factory.mktemp("warehouse") / "w"
-    return indicators_of(spark, place, folder, folder / "wgi.csv")
+    return run_to("indicators", spark, place, folder, folder / "wgi.csv")
 
 
 def test_every_table_of_a_generated_world_says_so(spark, warehouse):
@@ -176,15 +179,15 @@ def test_every_table_of_a_generated_world_says_so(spark, warehouse):
 @pytest.mark.parametrize("replace", ["false", "true"])
 def test_real_trade_does_not_enter_a_generated_world(spark, warehouse, replace):
     with pytest.raises(Problem, match=r"is real trade and the warehouse .* is for generated trade"):
-        indicators_of(spark, warehouse.root, REAL_TRADE, REAL_SCORES, replace=replace)
+        run_to("indicators", spark, warehouse.root, REAL_TRADE, REAL_SCORES, replace=replace)
 
 
 def test_generated_trade_does_not_enter_a_real_warehouse(spark, sample, folder):
     with pytest.raises(Problem, match=r"is generated trade and the warehouse .* is for real trade"):
-        indicators_of(spark, sample.root, folder, folder / "wgi.csv", replace="true")
+        run_to("indicators", spark, sample.root, folder, folder / "wgi.csv", replace="true")
     assert not sample.is_synthetic
 
 
 def test_real_scores_do_not_meet_generated_trade(spark, warehouse, folder):
     with pytest.raises(Problem, match=r"real scores and the warehouse .* generated trade"):
-        indicators_of(spark, warehouse.root, folder, REAL_SCORES)
+        run_to("indicators", spark, warehouse.root, folder, REAL_SCORES)

@@ -3,13 +3,15 @@
 Decoys are the other half of what names suggest, neighbours of the true outputs in the HS list.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from scipy.stats import kstest
 
 from tests.udfs.world.worlds import PLACEBO, WINDOWS, small_world, trade_of
 from udfs.link_test import Trade, pairs, profiles, q_values
-from udfs.world import Strengths
+from udfs.world import Strengths, World
 
 P_VALUE, Q_VALUE = 0.05, 0.1
 """Limits of paper mode and of robust mode; the latter is the share of kept pairs that is false."""
@@ -26,19 +28,35 @@ PAIRS = 2_000
 """Fewest pairs for the test of uniformity."""
 
 
+@dataclass(frozen=True)
+class Traded:
+    """A world and its mean trade over the years."""
+
+    world: World
+    trade: Trade
+
+
+def traded(seeds, **given):
+    """Return small worlds with these seeds, and their trade."""
+
+    def of(world):
+        imports, exports = trade_of(world, world.settings.years)
+        return Traded(world, Trade(imports.mean(axis=0), exports.mean(axis=0)))
+
+    return [of(small_world(seed, **given)) for seed in seeds]
+
+
 class Links:
-    """Tests of every suggested pair of some worlds in one mode, by mean trade over the years."""
+    """Tests of every suggested pair of some worlds in one mode."""
 
     def __init__(self, worlds, mode, *, backwards=False):
-        found = [self._of(world, mode, backwards) for world in worlds]
+        found = [self._of(one.world, one.trade, mode, backwards) for one in worlds]
         self.true, self.tier, self.p_value, self.kept = map(
             np.concatenate, zip(*found, strict=True)
         )
 
     @staticmethod
-    def _of(world, mode, backwards):
-        imports, exports = trade_of(world, world.settings.years)
-        trade = Trade(imports.mean(axis=0), exports.mean(axis=0))
+    def _of(world, trade, mode, backwards):
         row = {product: at for at, product in enumerate(world.products)}
         suggested = world.networks.proposals
         p = pairs(
@@ -66,7 +84,7 @@ def worlds_of(strengths):
     In a world of little else, what they share would be in the null too, and never pass for a link.
     """
     size = {"countries": 226, "products": 1200, "tier_sizes": (8, 16, 16, 8), "years": (2009,)}
-    return [small_world(seed, strengths=strengths, **size) for seed in (1, 2, 3)]
+    return traded((1, 2, 3), strengths=strengths, **size)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +134,7 @@ def test_a_chain_run_backwards_is_not_confirmed(default, network_only):
 
 @pytest.fixture(scope="module")
 def nothing():
-    return [small_world(seed, years=(2009,), strengths=PLACEBO) for seed in range(1, 21)]
+    return traded(range(1, 21), years=(2009,), strengths=PLACEBO)
 
 
 @pytest.mark.parametrize("mode", VALUES)
@@ -131,7 +149,12 @@ def test_with_nothing_planted_robust_mode_keeps_nothing(nothing):
     assert Links(nothing, "robust").kept.sum() <= 1
 
 
+@pytest.fixture(scope="module")
+def windows():
+    return traded((1, 2, 3), years=WINDOWS, strengths=PLACEBO)
+
+
 @pytest.mark.parametrize("mode", VALUES)
-def test_windows_of_growth_add_no_false_links(mode):
-    found = Links([small_world(seed, years=WINDOWS, strengths=PLACEBO) for seed in (1, 2, 3)], mode)
+def test_windows_of_growth_add_no_false_links(windows, mode):
+    found = Links(windows, mode)
     assert (found.p_value <= P_VALUE).mean() <= bound(P_VALUE, found.p_value.size)

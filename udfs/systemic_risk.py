@@ -39,13 +39,13 @@ GETRI_BLOCK = 64
 class Inverse:
     """What indicators need of `L = (I - damping V)^-1`, each of shape (n,).
 
-    columns: column sums, >= 1; rows: row sums, >= 1; diagonal: >= 1; damping: 1 where V was
-    used as it is, less than 1 where I - V was singular and V was scaled down.
+    columns: column sums, >= 1; off_diagonal_rows: row sums without the diagonal, >= 0, as exact
+    for a small supplier as for a large one; damping: 1 where V was used as it is, less than 1
+    where I - V was singular and V was scaled down.
     """
 
     columns: Floats
-    rows: Floats
-    diagonal: Floats
+    off_diagonal_rows: Floats
     damping: float
 
 
@@ -55,7 +55,8 @@ class ProductYear:
 
     countries: codes, ascending; imports, exports: in the unit of the flows; exposure: imports /
     (imports + exports), in [0, 1]; hhi: in (0, 1]; systemic_risk: >= 1; influence: >= 0;
-    imputed_share: share of imports whose supplier's PV is imputed, in [0, 1]. exposure is NaN
+    imputed_share: share of imports whose supplier's PV is imputed, in [0, 1]; of imports and not
+    of V, in which a supplier that was given a PV of 100 would not count. exposure is NaN
     where a country trades only zero values; hhi, systemic_risk and imputed_share are NaN where
     it imports nothing. damping: see `Inverse`.
     """
@@ -114,20 +115,21 @@ def _inverse_of_identity_minus(v: Floats) -> Floats:
 def invert_sums(
     sellers: Ints, buyers: Ints, weights: Floats, exports: Mask, imports: Mask
 ) -> Inverse:
-    """Return row sums, column sums and diagonal of `(I - V)^-1`, solving only where V has loops.
+    """Return column sums and off-diagonal row sums of `(I - V)^-1`, solving only where V has loops.
 
     V is given by its entries: `V[sellers, buyers] = weights`, each of shape (m,). `exports` and
     `imports`, shape (n,), say which countries do.
 
     Only the core, countries that both export and import, can lie on a loop or in the middle of a
-    chain. With K the core, S the pure suppliers and N the pure importers,
-    `x_K = L_KK' (1 + V_SK' 1)`, `x_N = 1 + V_EN' x_E`, `y_K = L_KK (1 + V_KN 1)`,
-    `y_S = 1 + V_SN 1 + V_SK y_K`, so one inverse of the size of the core serves all.
+    chain. With K the core, S the pure suppliers, N the pure importers, x column sums and y row
+    sums, `x_K = L_KK' (1 + V_SK' 1)`, `x_N = 1 + V_EN' x_E` and `y_K = L_KK (1 + V_KN 1)`, so one
+    inverse of the size of the core serves all. Row sums without the diagonal are
+    `V y - (diag L - 1)`: what a supplier passes on, less what of it comes back to itself. Neither
+    has the 1 of the diagonal, in which the digits of a small supplier would be lost.
     """
     n = exports.size
     core = np.flatnonzero(exports & imports)
     ends = np.flatnonzero(imports & ~exports)
-    sources = np.flatnonzero(exports & ~imports)
     position = np.full(n, -1)
     position[core] = np.arange(core.size)
     row, column = position[sellers], position[buyers]
@@ -140,11 +142,11 @@ def invert_sums(
     crossing = np.where(inside, 0.0, weights)
     columns = 1.0 + _sums(buyers, crossing, n)
     rows = 1.0 + _sums(sellers, crossing, n)
-    diagonal = np.ones(n)
-    columns[core], rows[core], diagonal[core] = _solve_core(loops, columns[core], rows[core])
+    returning = np.zeros(n)
+    columns[core], rows[core], returning[core] = _solve_core(loops, columns[core], rows[core])
     columns[ends] = 1.0 + _sums(buyers, weights * columns[sellers], n)[ends]
-    rows[sources] = 1.0 + _sums(sellers, weights * rows[buyers], n)[sources]
-    return Inverse(columns, rows, diagonal, damping)
+    passed_on = _sums(sellers, weights * rows[buyers], n)
+    return Inverse(columns, np.maximum(passed_on - returning, 0.0), damping)
 
 
 def _sums(groups: Ints, weights: Floats, n: int) -> Floats:
@@ -153,7 +155,7 @@ def _sums(groups: Ints, weights: Floats, n: int) -> Floats:
 
 
 def _solve_core(v: Floats, from_left: Floats, from_right: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return `from_left L`, `L from_right` and the diagonal of `L = (I - v)^-1`, shapes (n,).
+    """Return `from_left L`, `L from_right` and `diag L - 1` for `L = (I - v)^-1`, shapes (n,).
 
     Large systems are cut into halves, `[[A, -B], [-C, D]]` with `P = A^-1` and
     `S = (D - C P B)^-1`: matrix products run nearer to the machine's best than an inverse, and
@@ -163,20 +165,31 @@ def _solve_core(v: Floats, from_left: Floats, from_right: Floats) -> tuple[Float
     n = v.shape[0]
     if n < HALVED_FROM:
         inverse = _inverse_of_identity_minus(v)
-        return from_left @ inverse, inverse @ from_right, inverse.diagonal()
+        return from_left @ inverse, inverse @ from_right, _diagonal_less_one(v, inverse)
     h = n // 2
     b, c = v[:h, h:], v[h:, :h]
     p = _inverse_of_identity_minus(v[:h, :h])
     pb, cp = p @ b, c @ p
-    s = _inverse_of_identity_minus(v[h:, h:] + c @ pb)
+    seen_from_second = v[h:, h:] + c @ pb
+    s = _inverse_of_identity_minus(seen_from_second)
     pbs = pb @ s
     left = (from_left[h:] + from_left[:h] @ pb) @ s
     right = s @ (from_right[h:] + cp @ from_right[:h])
     return (
         np.concatenate([from_left[:h] @ p + left @ cp, left]),
         np.concatenate([p @ from_right[:h] + pb @ right, right]),
-        np.concatenate([p.diagonal() + np.einsum("ij,ji->i", pbs, cp), s.diagonal()]),
+        np.concatenate(
+            [
+                _diagonal_less_one(v[:h, :h], p) + np.einsum("ij,ji->i", pbs, cp),
+                _diagonal_less_one(seen_from_second, s),
+            ]
+        ),
     )
+
+
+def _diagonal_less_one(v: Floats, inverse: Floats) -> Floats:
+    """Return `diag L - 1`, shape (n,), as `diag(V L)`, in which no digits cancel."""
+    return np.asarray(np.einsum("ij,ji->i", v, inverse), np.float64)
 
 
 def product_year(
@@ -238,7 +251,7 @@ def product_year(
         exposure=exposure,
         hhi=_sums(c, np.square(share), n) + nothing,
         systemic_risk=sums.columns + nothing,
-        influence=np.maximum(sums.rows - sums.diagonal, 0.0),
+        influence=sums.off_diagonal_rows,
         imputed_share=np.minimum(_sums(c, unsure, n), 1.0) + nothing,
         damping=sums.damping,
     )

@@ -9,6 +9,7 @@ from udfs.systemic_risk import (
     damping_of,
     leontief_inverse,
     product_year,
+    spectral_radius,
 )
 
 ROUNDING = 1e-10
@@ -19,11 +20,12 @@ PRINTED = 5e-5
 # Methods C.1: PV = (A 30, B 70, C 90); T[A,B]=90, T[C,B]=10, T[B,C]=80, T[A,C]=20, T[C,A]=10.
 A, B, C = 0, 1, 2
 STABILITY = [30.0, 70.0, 90.0]
+PRINTED_V = [[0, 0.63, 0.14], [0, 0, 0.24], [0.10, 0.01, 0]]
 EXPORTERS, IMPORTERS, VALUES = [A, C, B, A, C], [B, B, C, C, A], [90.0, 10, 80, 20, 10]
 
 
 def dense(exporters, importers, values, stability):
-    """STR and influence by the definition: an explicit inverse of the whole matrix."""
+    """STR by the definition: an explicit inverse of the whole matrix, and V."""
     n = len(stability)
     trade = np.zeros((n, n))
     np.add.at(trade, (exporters, importers), values)
@@ -31,6 +33,18 @@ def dense(exporters, importers, values, stability):
     v = (1 - np.asarray(stability) / 100)[:, None] * trade / np.where(bought > 0, bought, 1)
     inverse = np.linalg.inv(np.eye(n) - v)
     return inverse, v
+
+
+def influence_by_series(v):
+    """Row sums of V + V^2 + V^3 + ... without the diagonal: no summand is negative.
+
+    So it is exact to some rounding errors of each sum, however small; the first 2^14 powers.
+    """
+    total, power = np.eye(len(v)), v
+    for _ in range(14):
+        total, power = total + total @ power, power @ power
+    np.fill_diagonal(total, 0)
+    return total.sum(axis=1)
 
 
 @st.composite
@@ -53,11 +67,15 @@ def test_printed_case_in_the_importer_view():
 
 
 def test_printed_case_is_not_the_literal_row_sum():
-    inverse, damping = leontief_inverse([[0, 0.63, 0.14], [0, 0, 0.24], [0.10, 0.01, 0]])
+    inverse, damping = leontief_inverse(PRINTED_V)
 
     assert inverse.sum(axis=1) == pytest.approx([1.9827, 1.2907, 1.2112], abs=PRINTED)
     assert inverse[0] == pytest.approx([1.03007, 0.65195, 0.30068], abs=PRINTED / 10)
+    assert inverse.sum(axis=0) - inverse.diagonal() == pytest.approx(
+        [0.1280, 0.7273, 0.5485], abs=PRINTED
+    )
     assert damping == 1
+    assert spectral_radius(np.array(PRINTED_V)) == pytest.approx(0.26933, abs=PRINTED / 10)
 
 
 def test_shares_exposure_and_concentration_by_hand():
@@ -82,9 +100,7 @@ def test_agrees_with_an_explicit_inverse_of_the_whole_matrix(world):
     assert found.systemic_risk[importing] == pytest.approx(
         inverse.sum(axis=0)[here][importing], rel=ROUNDING
     )
-    assert found.influence == pytest.approx(
-        (inverse.sum(axis=1) - inverse.diagonal())[here], rel=ROUNDING, abs=ROUNDING
-    )
+    assert found.influence == pytest.approx(influence_by_series(v)[here], rel=ROUNDING, abs=0)
     most = v.sum(axis=0).max()
     assert np.nanmin(found.systemic_risk) >= 1
     assert np.nanmax(found.systemic_risk) <= (1 + ROUNDING) / (1 - most)
@@ -100,15 +116,21 @@ def test_large_systems_agree_with_an_explicit_inverse(core, most_stability):
     np.fill_diagonal(trade, 0)
     exporters, importers = np.nonzero(trade)
     stability = rng.uniform(0, most_stability, n)
-    inverse, _ = dense(exporters, importers, trade[exporters, importers], stability)
+    inverse, v = dense(exporters, importers, trade[exporters, importers], stability)
     found = product_year(exporters, importers, trade[exporters, importers], stability=stability)
 
     assert np.count_nonzero((found.imports > 0) & (found.exports > 0)) == core
     assert found.systemic_risk[10:] == pytest.approx(inverse.sum(axis=0)[10:], rel=ROUNDING)
-    # Summands that cancel are as large as the diagonal.
-    assert found.influence == pytest.approx(
-        inverse.sum(axis=1) - inverse.diagonal(), rel=ROUNDING, abs=ROUNDING
-    )
+    assert found.influence == pytest.approx(influence_by_series(v), rel=ROUNDING, abs=0)
+
+
+def test_influence_of_a_tiny_supplier_keeps_its_digits():
+    """Its 1 kUSD of 5e9, times a risk of 1/1000, reaches B, whose row sum is 2 by A's and B's V."""
+    found = product_year([A, B, C], [B, A, B], [5e9 - 1, 4e9, 1.0], stability=[50.0, 50.0, 99.9])
+    share = 1 / 5e9
+    loop = 0.25 * (1 - share)  # from A to B and back
+    of_b = (1 + 0.5) / (1 - loop)
+    assert found.influence[C] == pytest.approx(0.001 * share * of_b, rel=1e-12, abs=0)
 
 
 @settings(max_examples=100, deadline=None)

@@ -142,7 +142,7 @@ def _country_tests(given: CountryTest, i: Ints, j: Ints) -> LinkTests:
         null_mean=undefined,
         null_sd=null.sd + undefined,
         z=null.z + undefined,
-        p_value=p_value,
+        p_value=np.where(tested, p_value, 1.0),
         n_countries=np.minimum(given.testable.importers[i], given.testable.exporters[j]),
     )
 
@@ -150,16 +150,14 @@ def _country_tests(given: CountryTest, i: Ints, j: Ints) -> LinkTests:
 def _batch(
     found: LinkTests, test: str, schema: pa.Schema, *, keep: NDArray[np.bool_] | None = None
 ) -> pa.RecordBatch:
-    """Return tests as rows; what is undefined, and p where nothing was tested, is null."""
+    """Return tests as rows; what is undefined is null."""
     chosen = np.ones(found.rho.shape, np.bool_) if keep is None else keep
     columns = {"i": found.inputs[chosen], "j": found.outputs[chosen]}
-    untested = np.isnan(found.rho[chosen])
-    values = {name: getattr(found, name)[chosen] for name in COLUMNS}
-    values["p_value"] = np.where(untested, np.nan, values["p_value"])
+    columns |= {name: getattr(found, name)[chosen] for name in COLUMNS}
     arrays = [
-        pa.array([test] * untested.size)
+        pa.array([test] * np.count_nonzero(chosen))
         if field.name == "test"
-        else pa.array({**columns, **values}[field.name], from_pandas=True).cast(field.type)
+        else pa.array(columns[field.name], from_pandas=True).cast(field.type)
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -6,6 +6,8 @@ Reads   candidates  (material, input, output) -> votes
 Writes  links       (material, input, output, test) -> rho, z, p_value, q_value, kept, reason
 
 Imports and exports are means over the years; a country without trade in a product counts as zero.
+A pair whose trade is not loaded is kept or not as --untested says. One that is loaded and cannot be
+correlated, since too few countries trade a side, is refused by a p-value of 1.
 With --all-pairs every pair of products loaded is tested too, as material "all"; a later run without
 it leaves these rows as long as they are what it would write, and else deletes them. A person's
 verdicts (--verdicts) decide before the test.
@@ -227,41 +229,38 @@ def judged(
     rows["n_countries"] = rows["n_countries"].fillna(0).astype(int)
     rows["q_value"] = np.nan
     for _, mine in rows.groupby(["material", "test"]):
-        p = mine["p_value"].to_numpy(float, na_value=np.nan)
+        p = mine["p_value"].where(mine["rho"].notna()).to_numpy(float, na_value=np.nan)
         rows.loc[mine.index, "q_value"] = q_values(p, method=network.correction)
     robust = rows["test"].str.startswith("robust")
     passes = np.where(
         robust, rows["q_value"] <= network.q_value, rows["p_value"] <= network.p_value
     )
-    untested = rows["rho"].isna() | rows["p_value"].isna()
-    rows["kept"] = np.where(untested, network.untested == "keep", passes)
+    untested, refused = rows["p_value"].isna(), rows["rho"].isna() & rows["p_value"].notna()
+    rows["kept"] = np.where(untested, network.untested == "keep", passes & ~refused)
     limits = [f"{name}, limit {getattr(network, name):g}" for name in ("q_value", "p_value")]
     limit = pd.Series(np.where(robust, *limits), index=rows.index)
     verdict = pd.Series(np.where(passes, "confirmed by ", "not confirmed by "), index=rows.index)
-    why = _untested(network) + why_untested(rows, loaded, network)
-    rows["reason"] = np.where(untested, why, verdict + limit)
+    kept = "kept" if network.untested == "keep" else "dropped"
+    why = f"untested, {kept}: " + why_untested(rows, loaded)
+    rows["reason"] = np.select([untested, refused], [why, _too_few(network)], verdict + limit)
     return rows
 
 
-def why_untested(rows: pd.DataFrame, loaded: set[str], network: Network) -> pd.Series:
+def why_untested(rows: pd.DataFrame, loaded: set[str]) -> pd.Series:
     """Return for each row why its pair could not be tested, had it not been."""
     no_input, no_output = (~rows[side].isin(loaded) for side in ("input", "output"))
     cases = {
         "trade of both not loaded": no_input & no_output,
         "trade of the input not loaded": no_input,
         "trade of the output not loaded": no_output,
-        "no permutations asked for": rows["rho"].notna(),
     }
-    reasons = np.select(list(cases.values()), list(cases), _too_few(network))
+    reasons = np.select(list(cases.values()), list(cases), "no permutations asked for")
     return pd.Series(reasons, index=rows.index)
 
 
 def _too_few(network: Network) -> str:
-    return f"fewer than {network.min_countries} countries trade a side, or all alike"
-
-
-def _untested(network: Network) -> str:
-    return f"untested, {'kept' if network.untested == 'keep' else 'dropped'}: "
+    few = f"fewer than {network.min_countries} countries trade a side, or all alike"
+    return f"not confirmed: {few}"
 
 
 def every_pair(spark: SparkSession, loaded: LoadedTrade, network: Network) -> DataFrame:
@@ -290,21 +289,20 @@ def every_pair(spark: SparkSession, loaded: LoadedTrade, network: Network) -> Da
     for side, name in (("i", "input"), ("j", "output")):
         named = codes.select(F.col("k").alias(side), F.col("code").alias(name))
         found = found.join(F.broadcast(named), side)
-    untested = F.col("p_value").isNull()
+    refused = F.col("rho").isNull()
+    confirmed = ~refused & F.coalesce(F.col(column) <= limit, F.lit(False))
     return found.select(
         F.lit(ALL).alias("material"),
         "input",
         "output",
         "test",
         *COLUMNS,
-        "q_value",
+        F.when(~refused, F.col("q_value")).alias("q_value"),
         F.lit(None).cast("double").alias("share_of_years"),
         F.lit(None).cast("string").alias("verdict"),
-        F.when(untested, F.lit(network.untested == "keep"))
-        .otherwise(F.col(column) <= limit)
-        .alias("kept"),
-        F.when(untested, _untested(network) + _too_few(network))
-        .when(F.col(column) <= limit, f"confirmed by {column}, limit {limit:g}")
+        confirmed.alias("kept"),
+        F.when(refused, _too_few(network))
+        .when(confirmed, f"confirmed by {column}, limit {limit:g}")
         .otherwise(f"not confirmed by {column}, limit {limit:g}")
         .alias("reason"),
     )
@@ -341,13 +339,16 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
 def _say_counts(decided: pd.DataFrame, network: Network) -> None:
     """Say what became of the candidates of each material by the test that decides."""
     for key, mine in decided.groupby("material"):
-        untested = mine["rho"].isna()
+        untested, tested = mine["p_value"].isna(), mine["rho"].notna()
+        refused = int((~untested & ~tested).sum())
         by_person = mine["verdict"].notna()
-        confirmed = int((mine["kept"] & ~untested & ~by_person).sum())
+        confirmed = int((mine["kept"] & tested & ~by_person).sum())
         counts = mine["verdict"].value_counts()
         told = ", ".join(f"{counts[one]} {one}" for one in sorted(counts.index))
         say(
-            f"  {key}: {len(mine):,} pairs, {(~untested).sum():,} tested by trade ({confirmed:,} "
+            f"  {key}: {len(mine):,} pairs, {tested.sum():,} tested by trade ({confirmed:,} "
             f"confirmed), {untested.sum():,} untested for want of trade data (--untested "
-            f"{network.untested})" + (f"; verdicts: {told}" if told else "")
+            f"{network.untested})"
+            + (f", {refused:,} refused as too few countries trade a side" if refused else "")
+            + (f"; verdicts: {told}" if told else "")
         )

@@ -1,6 +1,6 @@
 """How much do the networks depend on votes, on the test and on the matcher?
 
-Reads   links             (material, input, output, test) -> z, kept, rho
+Reads   links             (material, input, output, test) -> z, kept, p_value
         candidates        (material, input, output) -> votes
         votes             (material, matcher, input, output) -> votes
         tiers             (material, product) -> tier
@@ -50,10 +50,11 @@ def variants(
 ) -> Iterator[tuple[str, Mapping[str, int]]]:
     """Yield the tiers of a material's network with one thing changed, and what was changed.
 
-    links: input, output, test, z, rho, kept, verdict, votes. votes: matcher, input, output, votes.
+    links: input, output, test, z, p_value, kept, verdict, votes. votes: matcher, input, output,
+    votes.
     """
     mine = links[links["test"] == network.link_mode]
-    tested = mine["rho"].notna()
+    tested = mine["p_value"].notna()
     for least in STRICTER:
         if least > one.votes:
             enough = mine[mine["kept"] & (mine["votes"] >= least)]

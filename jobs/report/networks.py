@@ -84,6 +84,7 @@ class NetworkStory:
     edges: int
     tested: int
     confirmed: int
+    refused: int
     untested: int
     removed: list[tuple[str, int]]
     frontier: int
@@ -212,7 +213,8 @@ def story(warehouse: Warehouse, one: Material, settings: Settings) -> NetworkSto
         edges=len(edges),
         tested=int(tested.sum()),
         confirmed=int((tested & decided["kept"] & decided["verdict"].isna()).sum()),
-        untested=int((~tested).sum()),
+        refused=int((~tested & decided["p_value"].notna()).sum()),
+        untested=int(decided["p_value"].isna().sum()),
         removed=list(rows(REMOVED_EDGES)["reason"].value_counts().items()),
         frontier=len(rows(FRONTIER)),
         inputs=rows(RESPONSES)["input"].nunique(),

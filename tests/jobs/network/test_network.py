@@ -216,6 +216,35 @@ def test_untested_pairs_are_dropped_when_asked(spark):
     assert set(missing["reason"]) == {"untested, dropped: trade of the output not loaded"}
 
 
+def thin() -> LoadedTrade:
+    """The same trade, but only 9 countries export 02 and import 03."""
+    world = planted()
+    world.trade.exports[2, 9:] = 0
+    world.trade.imports[3, 9:] = 0
+    return world
+
+
+@spark_needed
+@pytest.mark.parametrize("mode", ["paper", "robust"])
+def test_a_pair_that_too_few_countries_trade_is_refused_though_untested_ones_are_kept(spark, mode):
+    world, chosen = thin(), settings(untested="keep", link_mode=mode)
+    found = results_of_pairs(spark, CANDIDATE_ROWS, world, chosen)
+    rows = judged(CANDIDATE_ROWS, found, set(world.products), chosen.network)
+    rows = rows[rows["material"] == "m"].set_index(["test", "input", "output"])
+    why = "not confirmed: fewer than 10 countries trade a side, or all alike"
+    for pair in (("000001", "000002"), ("000003", "000004")):
+        one = rows.loc[(mode, *pair)]
+        assert not one["kept"] and one["reason"] == why
+        assert one["p_value"] == 1 and pd.isna(one["rho"]) and pd.isna(one["q_value"])
+    assert rows.loc[(mode, "000001", "999999"), "kept"]
+
+    every = every_pair(spark, world, chosen.network).toPandas()
+    few = (every["output"] == "000002") | (every["input"] == "000003")
+    assert few.sum() == 29 + 29 - 1
+    assert not every.loc[few, "kept"].any() and set(every.loc[few, "reason"]) == {why}
+    assert every.loc[few, "q_value"].isna().all() and every.loc[~few, "q_value"].notna().all()
+
+
 @spark_needed
 def test_all_pairs_are_every_pair_with_the_rates_of_all(spark):
     world, network = planted(), settings(link_mode="robust").network

@@ -3,6 +3,7 @@
 Reads   resource_flows       (resource, year) -> the network
         resource_networks    (resource, year) -> mean_degree, lambda, scc_share, as observed
         countries            (country) -> iso3, for the compared regions
+        region_members       (region, country) -> who trades as one
 Writes  randomised_networks  (resource, scheme, realisation) -> mean_degree, lambda, scc_share
         randomised_risk      (resource, scheme, realisation, country) -> pagerank, in_strength
         randomised_summary   (resource, scheme, indicator) -> mean, sd, percentiles, p_value
@@ -23,6 +24,7 @@ from jobs.tables import (
     RANDOMISED_NETWORKS,
     RANDOMISED_RISK,
     RANDOMISED_SUMMARY,
+    REGION_MEMBERS,
     RESOURCE_FLOWS,
     RESOURCE_NETWORKS,
 )
@@ -30,7 +32,7 @@ from jobs.warehouse import Warehouse
 from udfs.randomisation import SCHEMES
 from udfs.resource_rows import Rules, draw_rows
 
-READS = (RESOURCE_FLOWS, RESOURCE_NETWORKS, COUNTRIES)
+READS = (RESOURCE_FLOWS, RESOURCE_NETWORKS, COUNTRIES, REGION_MEMBERS)
 WRITES = (RANDOMISED_NETWORKS, RANDOMISED_RISK, RANDOMISED_SUMMARY)
 SETTINGS = (
     "years",
@@ -121,7 +123,10 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
     """Draw the networks of the years asked for and replace the three tables."""
     flows = of_years(warehouse.read(RESOURCE_FLOWS), settings)
     observed = of_years(warehouse.read(RESOURCE_NETWORKS), settings)
-    codes = tuple(compared(warehouse, settings).values())
+    traders = flows.select(
+        "year", F.explode(F.array_union("exporters", "importers")).alias("country")
+    )
+    codes = tuple(compared(warehouse, settings, traders).values())
     draws = settings.minerals.draws
     say(f"  {draws} draws for each mineral, year and scheme (--draws)")
     drawn = drawn_networks(flows, codes, rules(settings), draws=draws, seed=settings.seed)

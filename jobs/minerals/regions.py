@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from conf.problem import Problem, nearest
 from conf.settings import Settings
@@ -34,9 +36,16 @@ def codes_by_name(warehouse: Warehouse, settings: Settings) -> dict[str, list[in
     return codes if settings.minerals.merged_region == "none" else {**codes, "EU": [REGION_CODE]}
 
 
-def compared(warehouse: Warehouse, settings: Settings) -> dict[str, int]:
-    """Return the code of each region whose TradeRisk is compared, in the order of the settings."""
+def compared(warehouse: Warehouse, settings: Settings, traders: DataFrame) -> dict[str, int]:
+    """Return the code of each region whose TradeRisk is compared, in the order of the settings.
+
+    Of codes that share an ISO3, as those of Germany before and after 1990 do, it is the one that
+    trades in the most years. traders: year and country of those in the networks.
+    """
     codes = codes_by_name(warehouse, settings)
+    counted = traders.groupBy("country").agg(F.countDistinct("year").alias("years")).collect()
+    years = {row.country: row.years for row in counted}
+    merged = set(members(warehouse, settings)["country"])
     found = {}
     for name in settings.minerals.compared_regions:
         if name == "EU" and name not in codes:
@@ -45,5 +54,10 @@ def compared(warehouse: Warehouse, settings: Settings) -> dict[str, int]:
             raise Problem(
                 f"--compared-regions: no country or region {name!r}{nearest(name, codes)}."
             )
-        found[name] = codes[name][-1]
+        if merged.issuperset(codes[name]) and not years.keys() & set(codes[name]):
+            raise Problem(
+                f"--compared-regions: {name} trades as part of {settings.minerals.merged_region} "
+                "in all years; ask for EU, or rebuild the networks with --merged-region none."
+            )
+        found[name] = max(codes[name], key=lambda code: years.get(code, 0))
     return found

@@ -7,6 +7,7 @@ Reads   resources               (resource) -> coverage, criticality, printed_uni
         randomised_networks     (resource, scheme, realisation) -> lambda, scc_share, mean_degree
         randomised_risk         (resource, scheme, realisation, country) -> pagerank, in_strength
         countries               (country) -> iso3, for the compared regions
+        region_members          (region, country) -> who trades as one
 Writes  resource_correlations   (table, source, sample, region, x, y, control, method, scheme) -> r
 
 Klimek et al. (2015): Table 1 sets networks against supply risk, scarcity and traded volume, Table 2
@@ -32,6 +33,7 @@ from jobs.tables import (
     COUNTRIES,
     RANDOMISED_NETWORKS,
     RANDOMISED_RISK,
+    REGION_MEMBERS,
     RESOURCE_CORRELATIONS,
     RESOURCE_NETWORKS,
     RESOURCE_RISK,
@@ -48,6 +50,7 @@ READS = (
     RANDOMISED_NETWORKS,
     RANDOMISED_RISK,
     COUNTRIES,
+    REGION_MEMBERS,
 )
 WRITES = (RESOURCE_CORRELATIONS,)
 SETTINGS = ("years", "compared_regions", "merged_region")
@@ -55,8 +58,8 @@ SETTINGS = ("years", "compared_regions", "merged_region")
 
 def run(warehouse: Warehouse, settings: Settings) -> None:
     """Recompute the table over the years asked for."""
-    codes = compared(warehouse, settings)
     risk = of_years(warehouse.read(RESOURCE_RISK), settings)
+    codes = compared(warehouse, settings, risk)
     loaded = LoadedMinerals(
         resources=warehouse.read(RESOURCES).toPandas().set_index("resource"),
         networks=of_years(warehouse.read(RESOURCE_NETWORKS), settings).toPandas(),

@@ -92,12 +92,12 @@ def story(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
 
 
 def _loaded(warehouse: Warehouse, settings: Settings, resources: pd.DataFrame) -> LoadedMinerals:
-    codes = compared(warehouse, settings)
-    risk = warehouse.read(RESOURCE_RISK).where(F.col("country").isin(list(codes.values())))
+    risk = warehouse.read(RESOURCE_RISK)
+    codes = compared(warehouse, settings, risk)
     return LoadedMinerals(
         resources.drop(columns=["resource"]),
         warehouse.read(RESOURCE_NETWORKS).toPandas(),
-        risk.toPandas(),
+        risk.where(F.col("country").isin(list(codes.values()))).toPandas(),
         warehouse.read(RESOURCE_VOLATILITY).toPandas(),
         codes,
     )

@@ -14,7 +14,7 @@ from conf.regions import memberships
 from conf.settings import SAMPLE, load
 from jobs.minerals.networks import rules
 from jobs.minerals.randomised_networks import drawn_networks
-from jobs.minerals.regions import REGION_CODE
+from jobs.minerals.regions import REGION_CODE, compared
 from jobs.minerals.shock import shock
 from jobs.tables import (
     COUNTRIES,
@@ -265,3 +265,29 @@ def test_demo_draws_are_a_setting():
     assert load({}, environment={}).minerals.draws == 100
     with pytest.raises(Problem, match="draws"):
         load({"draws": "0"}, environment={})
+
+
+# Compared regions
+
+
+def regions_of(sample, names, merged, rows):
+    chosen = load({"compared_regions": names, "merged_region": merged}, environment={})
+    traders = sample.spark.createDataFrame(rows, "year int, country int")
+    return compared(sample, chosen, traders)
+
+
+def test_a_name_of_two_countries_means_the_one_that_trades_in_more_years(sample):
+    """DEU is 276 and, until 1990, 280; SDN is 729 and, until 2011, 736 in BACI's list."""
+    rows = [(2010, 736), (2011, 736), (2012, 729), (2010, 276), (2012, 276)]
+    assert regions_of(sample, "DEU,SDN", "none", rows) == {"DEU": 276, "SDN": 736}
+    rows += [(2013, 729), (2014, 729)]
+    assert regions_of(sample, "SDN", "EU", rows) == {"SDN": 729}
+
+
+def test_a_country_that_trades_only_as_part_of_the_merged_region_is_refused(sample):
+    rows = [(2010, REGION_CODE)]
+    assert regions_of(sample, "EU", "EU", rows) == {"EU": REGION_CODE}
+    with pytest.raises(Problem, match="FRA trades as part of EU in all years; ask for EU"):
+        regions_of(sample, "FRA", "EU", rows)
+    with pytest.raises(Problem, match="no country or region 'FRX'"):
+        regions_of(sample, "FRX", "EU", rows)

@@ -186,7 +186,8 @@ def window_mean(panel: Panel, name: str, years: Years) -> Floats:
 def mean_rca(panel: Panel, years: Years, absent: Literal["zero", "skip"] = "zero") -> Floats:
     """Return mean RCA over the years, shape (P, C); NaN for a country that exports nothing.
 
-    A year in which a country exports, but not this product, counts as 0 or not at all (`absent`).
+    A year in which a country exports, but neither sells nor buys this product, counts as 0 or not
+    at all (`absent`); one in which it only buys it counts as 0.
     """
     if absent == "skip":
         return window_mean(panel, "rca", years)
@@ -211,7 +212,7 @@ def of_inputs(panel: Panel, indicator: Floats, weight: Floats, inputs: Inputs) -
     Args:
         panel: whose edges, tiers and input products count.
         indicator: of each product and country, shape (P, C); NaN is left out.
-        weight: imports + exports, shape (P, C).
+        weight: imports + exports of all years behind the indicator, shape (P, C).
         inputs: one of the three readings.
     """
     carried = np.where(np.isnan(indicator) | np.isnan(weight), 0.0, weight)
@@ -239,7 +240,8 @@ def rows_of(panel: Panel, specification: Specification) -> Rows:
     indicators = _indicators(panel, specification)
     columns = {"rca": transformed(before, form), **indicators}
     change = transformed(after, form) - columns["rca"]
-    weight = window_mean(panel, "weight", windows.indicators)
+    # Trade of the whole window: a year without any counts for nothing, not for the mean of others.
+    weight = np.nansum(panel.values["weight"][_places(panel, windows.indicators)], axis=0)
     causes: list[tuple[Drop, Mask]] = [
         (Drop.BASELINE, np.isnan(columns["rca"])),
         (Drop.TARGET, np.isnan(change)),

@@ -68,7 +68,8 @@ def mean_advantages(
     """Return mean_rca, mean_rca_network and years for each material, product and country.
 
     rows: material, year, product, country, rca, rca_network. exporting: see `export_years`. A
-    year in which a country exports, but not this product, counts as 0 or not at all (`absent`).
+    year in which a country exports, but neither sells nor buys this product, counts as 0 or not at
+    all (`absent`); one in which it only buys it counts as 0.
     """
     network_years = (
         rows.where("rca_network is not null")

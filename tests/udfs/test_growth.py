@@ -161,6 +161,21 @@ def test_inputs_are_weighted_means_in_each_reading(panel):
                 assert found[p, c] == pytest.approx(expected, rel=TWO_LIBRARIES)
 
 
+def test_an_input_traded_in_one_of_two_years_weighs_half_of_one_traded_in_both():
+    panel = world(1)
+    edges = np.zeros_like(panel.edges)
+    edges[[3, 4], 0] = True
+    for name, x in panel.values.items():
+        x[1, 4, :] = np.nan if name != "weight" else 0.0
+    panel.values["weight"][:2, 3] = panel.values["weight"][0, 4] = 100.0
+    table = rows_of(dataclasses.replace(panel, edges=edges), default()).table
+    own = table[table["product"] == "000000"].set_index("country")
+    hhi = panel.values["hhi"]
+    for c, country in enumerate(panel.countries):
+        expected = (2 * hhi[0, 3, c] + hhi[0, 4, c]) / 3
+        assert own.loc[country, "hhi_inputs"] == pytest.approx(expected, rel=TWO_LIBRARIES)
+
+
 def test_inputs_are_undefined_where_there_are_none(panel):
     lonely = dataclasses.replace(panel, edges=np.zeros_like(panel.edges))
     rows = rows_of(lonely, default())

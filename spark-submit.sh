@@ -167,7 +167,7 @@ submit() { # COMMAND [ARGUMENTS]
   exec "$SPARK_HOME/bin/spark-submit" "${options[@]}" "${spark_options[@]}" "$root/jobs/__main__.py" "$@"
 }
 
-if [ "$help" ] || [ "$1" = package ]; then exec "$venv/bin/python" -m jobs "$@"; fi
+if [ "$help" ] || [ "$1" = package ] || [ "$1" = fetch ]; then exec "$venv/bin/python" -m jobs "$@"; fi
 if [ "$1" = test ]; then
   shift
   run_tests "$@"

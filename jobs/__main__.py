@@ -117,6 +117,13 @@ def tables(settings: Settings, words: Sequence[str]) -> None:
     print_tables(settings, words)
 
 
+def fetch(settings: Settings, words: Sequence[str]) -> None:
+    """Download the public data."""
+    from jobs.sources.fetch import fetch as download
+
+    download(words)
+
+
 def package(settings: Settings, words: Sequence[str]) -> None:
     """Build what a cluster needs."""
     from jobs.packaging import build
@@ -199,6 +206,12 @@ def commands() -> dict[str, Command]:
     fixed = [
         Command("demo", "run everything on the bundled real sample (the default)", "", demo),
         Command("run", "run every job that is not up to date", "", run_everything),
+        Command(
+            "fetch",
+            "download a BACI release from CEPII and the scores of WGI, into data/",
+            "REVISION RELEASE [FOLDER]",
+            fetch,
+        ),
         Command("sql", "Spark SQL over the warehouse", "QUERY [csv|json]", sql),
         Command("serve-sql", "serve the warehouse to JDBC and ODBC clients", "", serve_sql),
         Command(

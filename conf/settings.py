@@ -193,6 +193,9 @@ class Stability(Section):
     missing: Literal["year_median", "0", "50", "100"] = Field(
         "year_median", description="PV of a country that has no score near the year"
     )
+    parents: str | None = _place(
+        "CSV iso3,parent: countries without a score near the year that take another's", default=None
+    )
 
 
 class Minerals(Section):
@@ -333,6 +336,14 @@ class Countries(Section):
     )
     log_influence: bool = Field(
         False, description="cluster by log(1 + influence) instead of influence, which is skewed"
+    )
+    cluster_detail: Literal[
+        "most high", "very high", "high", "medium", "low", "very low", "adaptive"
+    ] = Field(
+        "very low", description="preset of density-based merging, from `most high` to `adaptive`"
+    )
+    cluster_background: Literal["label", "nearest", "drop"] = Field(
+        "label", description="country-years in no cluster: cluster 0, in the nearest, or left out"
     )
     cluster_repeats: int = Field(
         2,

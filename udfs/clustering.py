@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from udfs import dbm
@@ -30,6 +31,8 @@ Mask = NDArray[np.bool_]
 WithoutInputs = Literal["drop", "copy", "mean"]
 
 BACKGROUND = 0
+DETAIL = "very low"
+"""Preset of density-based merging; only it and `adaptive` give about the printed five clusters."""
 NEIGHBOURS = (15, 30, 50)
 """Neighbourhoods of the runs; the first, the default of the authors' program, is the default."""
 MIN_DIST = 0.3
@@ -50,6 +53,7 @@ class Reason(StrEnum):
         "the country has no input products, or trades none of them (clusters_without_inputs)"
     )
     TOO_EMPTY = "more than half of the columns have no value for this country and year"
+    BACKGROUND = "background of density-based merging (cluster_background)"
     TOO_FEW = f"there are fewer than {MIN_PROFILES} profiles to cluster"
 
 
@@ -196,9 +200,25 @@ def embed(z: ArrayLike, *, neighbours: int, seed: int) -> Floats:
         return np.asarray(reducer.fit_transform(x), np.float64)
 
 
-def dbm_labels(points: ArrayLike) -> Ints:
-    """Return labels by density-based merging, `very low` in a padded box; 0 = background."""
-    return np.asarray(dbm.cluster(points, detail="very low", pad=True).labels, np.int64)
+def dbm_labels(points: ArrayLike, detail: str = DETAIL) -> Ints:
+    """Return labels by density-based merging in a padded box, shape (n,); 0 = background.
+
+    detail: a preset of `udfs.dbm.PRESETS`.
+    """
+    return np.asarray(dbm.cluster(points, detail=detail, pad=True).labels, np.int64)
+
+
+def without_background(points: ArrayLike, labels: ArrayLike) -> Ints:
+    """Return labels in which a point of the background has that of the nearest clustered point.
+
+    points: shape (n, 2); labels: shape (n,), returned as they are if all are background.
+    """
+    x, found = np.asarray(points, np.float64), np.array(labels, np.int64)
+    clustered = found != BACKGROUND
+    if clustered.any() and not clustered.all():
+        nearest = cKDTree(x[clustered]).query(x[~clustered])[1]
+        found[~clustered] = found[clustered][nearest]
+    return found
 
 
 def hdbscan_labels(points: ArrayLike) -> Ints:
@@ -373,30 +393,38 @@ def planned_runs(profiles: Mapping[str, int], *, repeats: int) -> list[Run]:
 
 
 def embeddings_of_runs(
-    runs: Sequence[Run], z: Mapping[str, Floats], *, seed: int
+    runs: Sequence[Run],
+    z: Mapping[str, Floats],
+    *,
+    seed: int,
+    detail: str = DETAIL,
+    to_nearest: bool = False,
 ) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
     """Build the function that embeds and labels the runs of the numbers in column id.
 
-    z: material -> profiles, shape (n, k). The function yields run (number), position (row of z),
-    x, y, label; a run's random numbers follow from its key alone.
+    z: material -> profiles, shape (n, k). detail: preset of density-based merging. to_nearest:
+    whether a point of the background is given to the nearest cluster. The function yields run
+    (number), position (row of z), x, y, label; a run's random numbers follow from its key alone.
     """
 
     def run_all(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
             for number in batch["id"].tolist():
-                yield _embedded(runs[number], z[runs[number].material], seed).assign(run=number)
+                points = _embedded(runs[number], z[runs[number].material], seed)
+                labels = dbm_labels(points, detail)
+                yield pd.DataFrame(
+                    {
+                        "position": np.arange(len(points)),
+                        "x": points[:, 0],
+                        "y": points[:, 1],
+                        "label": without_background(points, labels) if to_nearest else labels,
+                        "run": number,
+                    }
+                )
 
     return run_all
 
 
-def _embedded(run: Run, z: Floats, seed: int) -> pd.DataFrame:
+def _embedded(run: Run, z: Floats, seed: int) -> Floats:
     rng = group_rng(seed, "umap", run.material, run.neighbours, run.draw)
-    points = embed(z, neighbours=run.neighbours, seed=int(rng.integers(2**31)))
-    return pd.DataFrame(
-        {
-            "position": np.arange(len(z)),
-            "x": points[:, 0],
-            "y": points[:, 1],
-            "label": dbm_labels(points),
-        }
-    )
+    return embed(z, neighbours=run.neighbours, seed=int(rng.integers(2**31)))

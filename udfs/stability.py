@@ -3,7 +3,8 @@
 The Worldwide Governance Indicators skip 1997, 1999 and 2001, start late for some economies and
 never score others. A supplier without a score must not look safe, so each gap is filled, and each
 filled value says how (methods C.4): inside a country by linear interpolation in time, at its ends
-by the nearest score for a few years, else by the median of the year.
+by the nearest score for a few years, else by the score of a parent where one is named, else by the
+median of the year.
 """
 
 from __future__ import annotations
@@ -122,6 +123,7 @@ def fill(
     scale: Scale = "rank",
     missing: Missing = "year_median",
     carry_years: int = CARRY_YEARS,
+    parents: Sequence[str | None] | None = None,
 ) -> pd.DataFrame:
     """Give each of `codes` a stability score in each of `years`.
 
@@ -135,11 +137,13 @@ def fill(
             the countries observed in it, or a constant. The medians themselves are interpolated
             over the years that WGI skips and carried at its ends.
         carry_years: See `fill_gaps`.
+        parents: For each of `codes` the code whose score stands in where it has none of its own,
+            its gaps filled in the same way; None = nobody's.
 
     Returns:
         A row for each of `codes` x `years`, in that order: code, year, pv (0-100, high = stable),
-        pv_source (observed, interpolated, carried, year_median or constant_0, _50, _100), and
-        estimate, stderr, edition, which are null unless pv_source is observed.
+        pv_source (observed, interpolated, carried, parent, year_median or constant_0, _50, _100),
+        and estimate, stderr, edition, which are null unless pv_source is observed.
 
     Raises:
         ValueError: The observations are on another scale, twice in a year, or none of them lies
@@ -161,6 +165,15 @@ def fill(
     filled = fill_gaps(countries.to_numpy(), axis, carry_years=carry_years)
     at = np.searchsorted(axis, np.asarray(years, np.int64))
     values, source = filled.values[:, at], filled.source[:, at]
+    if parents is not None:
+        theirs = fill_gaps(
+            by_year.reindex(pd.Index(list(parents), dtype=object)).to_numpy(),
+            axis,
+            carry_years=carry_years,
+        )
+        stands_in = (source == "missing") & (theirs.source[:, at] != "missing")
+        values = np.where(stands_in, theirs.values[:, at], values)
+        source = np.where(stands_in, "parent", source)
     substitute = medians[at] if missing == "year_median" else np.full(at.size, float(missing))
     label = "year_median" if missing == "year_median" else f"constant_{missing}"
     unknown = source == "missing"

@@ -27,9 +27,11 @@ from jobs.warehouse import Warehouse
 from udfs.clustering import (
     BACKGROUND,
     Prepared,
+    Reason,
     Run,
     agreement,
     aligned,
+    dbm_labels,
     embeddings_of_runs,
     hdbscan_labels,
     isolation,
@@ -49,27 +51,39 @@ SETTINGS = (
     "profile_columns",
     "clusters_without_inputs",
     "log_influence",
+    "cluster_detail",
+    "cluster_background",
     "cluster_repeats",
 )
 
 Labels = NDArray[np.int64]
 EMBEDDED = "run int, position int, x double, y double, label int"
 CONSENSUS = "consensus"
+ADAPTIVE = "adaptive"
 
 part = materials_part
 
 
 def embeddings(
-    spark: SparkSession, prepared: Mapping[str, Prepared], *, repeats: int, seed: int
+    spark: SparkSession, prepared: Mapping[str, Prepared], settings: Settings
 ) -> dict[Run, pd.DataFrame]:
     """Return x, y and label of every profile kept, for each run; one task embeds one run."""
     z = {material: each.z for material, each in prepared.items() if each.kept.any()}
-    runs = planned_runs({material: len(rows) for material, rows in z.items()}, repeats=repeats)
+    options = settings.countries
+    sizes = {material: len(rows) for material, rows in z.items()}
+    runs = planned_runs(sizes, repeats=options.cluster_repeats)
     if not runs:
         return {}
-    say(f"  {len(runs)} embeddings (--cluster-repeats {repeats})")
+    say(f"  {len(runs)} embeddings (--cluster-repeats {options.cluster_repeats})")
     numbers = spark.range(0, len(runs), 1, len(runs))
-    found = numbers.mapInPandas(embeddings_of_runs(runs, z, seed=seed), EMBEDDED).toPandas()
+    embed_and_label = embeddings_of_runs(
+        runs,
+        z,
+        seed=settings.seed,
+        detail=options.cluster_detail,
+        to_nearest=options.cluster_background == "nearest",
+    )
+    found = numbers.mapInPandas(embed_and_label, EMBEDDED).toPandas()
     by_run = dict(iter(found.sort_values(["run", "position"]).groupby("run")))
     return {run: by_run[number].reset_index(drop=True) for number, run in enumerate(runs)}
 
@@ -77,14 +91,15 @@ def embeddings(
 def labelings(runs: Mapping[Run, pd.DataFrame], z: NDArray[np.float64]) -> dict[str, Labels]:
     """Return labels by name of the runs of one material and of other algorithms, all aligned.
 
-    HDBSCAN and k-means work on the coordinates of the default run, the latter on the profiles
-    themselves as well.
+    Density-based merging with the data-driven bandwidth (`adaptive`), HDBSCAN and k-means work on
+    the coordinates of the default run, the last on the profiles themselves as well.
     """
     default = next(run for run in runs if run.is_default)
     points = runs[default][["x", "y"]].to_numpy()
     labels = {default.name: runs[default]["label"].to_numpy(np.int64)}
     labels |= {run.name: each["label"].to_numpy(np.int64) for run, each in runs.items()}
     clusters = max(2, np.unique(labels[default.name][labels[default.name] > 0]).size)
+    labels[f"dbm {ADAPTIVE}"] = dbm_labels(points, ADAPTIVE)
     labels["hdbscan"] = hdbscan_labels(points)
     labels["kmeans"] = kmeans_labels(points, clusters=clusters, seed=0)
     labels["kmeans on profiles"] = kmeans_labels(z, clusters=clusters, seed=0)
@@ -144,6 +159,17 @@ def country_rows(
 
 def _modes(rows: pd.DataFrame, labels: Labels) -> Labels:
     return mode_clusters(rows["country"], rows["year"], labels).cluster
+
+
+def without_background_rows(
+    clusters: pd.DataFrame, by_name: Mapping[str, Labels], default: str, z: NDArray[np.float64]
+) -> tuple[pd.DataFrame, dict[str, Labels], NDArray[np.float64]]:
+    """Leave out, with the reason, the country-years that the default run has in no cluster."""
+    kept = by_name[default] != BACKGROUND
+    left_out = clusters.index[clusters["reason"].isna()][~kept]
+    clusters = clusters.copy()
+    clusters.loc[left_out, ["cluster", "reason"]] = [None, Reason.BACKGROUND.value]
+    return clusters, {name: labels[kept] for name, labels in by_name.items()}, z[kept]
 
 
 def without_cluster(clusters: pd.DataFrame, found: pd.DataFrame | None) -> pd.DataFrame:
@@ -219,9 +245,7 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
             say_what_was_left_out(material, prepared[material], profiles[material])
         else:
             say(f"{material}: no profiles, so no clusters: no product of its network is traded")
-    found = embeddings(
-        warehouse.spark, prepared, repeats=options.cluster_repeats, seed=settings.seed
-    )
+    found = embeddings(warehouse.spark, prepared, settings)
     write(warehouse, settings, profiles, prepared, found)
 
 
@@ -239,13 +263,17 @@ def write(
         runs = {run: each for run, each in found.items() if run.material == material}
         default = next((run for run in runs if run.is_default), None)
         own = cluster_rows(rows, prepared[material], runs[default] if default else None)
-        clusters.append(own)
         clustered = None
         if default is not None:
-            by_name = labelings(runs, prepared[material].z)
-            clustered = country_rows(own, by_name, default.name, prepared[material].z)
-            countries.append(clustered.assign(material=material))
-            pairs += agreements(material, own, by_name, clustered[CONSENSUS].to_numpy(np.int64))
+            z, by_name = prepared[material].z, labelings(runs, prepared[material].z)
+            if settings.countries.cluster_background == "drop":
+                own, by_name, z = without_background_rows(own, by_name, default.name, z)
+            if len(z):
+                clustered = country_rows(own, by_name, default.name, z)
+                countries.append(clustered.assign(material=material))
+                consensus = clustered[CONSENSUS].to_numpy(np.int64)
+                pairs += agreements(material, own, by_name, consensus)
+        clusters.append(own)
         countries.append(without_cluster(own, clustered).assign(material=material))
     spark, where = warehouse.spark, part(settings)
     warehouse.replace(CLUSTERS, driver_frame(spark, CLUSTERS, clusters), where)

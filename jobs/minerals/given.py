@@ -17,6 +17,7 @@ import pandas as pd
 from conf.minerals import KILOGRAMS, minerals
 from conf.problem import Problem, nearest
 from conf.settings import Settings
+from jobs.sources.given_tables import read_given
 
 PRINTED = "supply risk printed in Klimek et al. (2015), Table S3"
 
@@ -44,7 +45,7 @@ def reserves(settings: Settings) -> dict[str, tuple[float, str]]:
             for one in minerals()
             if one.reserves_kg is not None
         }
-    table = _table(path, ("resource", "reserves", "unit", "source"), key=("resource",))
+    table = read_given(path, ("resource", "reserves", "unit", "source"), key=("resource",))
     _known_minerals(path, table)
     for place, unit in zip(table["line"], table["unit"], strict=True):
         if unit not in KILOGRAMS:
@@ -64,7 +65,7 @@ def criticality(settings: Settings) -> dict[str, Criticality]:
     if path is None:
         scores = printed_table()["csr"].dropna()
         return {str(key): Criticality(float(score), 1, PRINTED) for key, score in scores.items()}
-    table = _table(path, ("resource", "list", "score"), key=("resource", "list"))
+    table = read_given(path, ("resource", "list", "score"), key=("resource", "list"))
     _known_minerals(path, table)
     table["score"] = _numbers(path, table, "score", low=None, high=None)
     by_list = table.groupby("list")["score"]
@@ -90,7 +91,7 @@ def import_reliance(
     path = settings.minerals.import_reliance
     if path is None:
         return None
-    table = _table(path, ("resource", "region", "import_reliance"), key=None)
+    table = read_given(path, ("resource", "region", "import_reliance"), key=None)
     _known_minerals(path, table)
     shares = _numbers(path, table, "import_reliance", low=None, high=1.0)
     given: dict[tuple[Any, ...], float] = {}
@@ -112,7 +113,7 @@ def governance_index(settings: Settings, codes: Mapping[str, list[int]]) -> dict
     path = settings.minerals.governance_index
     if path is None:
         return None
-    table = _table(path, ("iso3", "score"), key=("iso3",))
+    table = read_given(path, ("iso3", "score"), key=("iso3",))
     scores = _numbers(path, table, "score", low=0.0, high=100.0)
     return {
         code: score
@@ -133,26 +134,6 @@ def _read(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _table(path: str, expected: tuple[str, ...], key: tuple[str, ...] | None) -> pd.DataFrame:
-    _read(path)
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise Problem(f"{path} is not a CSV file: {error}.") from None
-    if absent := [name for name in expected if name not in table]:
-        raise Problem(
-            f"{path}: no column {', '.join(absent)}; expected {', '.join(expected)}, "
-            f"found {', '.join(map(str, table.columns))}."
-        )
-    table["line"] = table.index + 2
-    if key and table.duplicated(list(key)).any():
-        twice = table[table.duplicated(list(key))].iloc[0]
-        raise Problem(
-            f"{path}, line {twice['line']}: {', '.join(twice[list(key)])} stands a second time."
-        )
-    return table
 
 
 def _known_minerals(path: str, table: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 Reads   trade      (year, ...), for the years
         countries  (country) -> wgi_code
         a file of the World Bank's Worldwide Governance Indicators, CSV or workbook
+        a CSV of parents, if one is given: countries that take the score of another
 Writes  stability  (country, year) -> pv, pv_source, estimate, stderr, edition
 """
 
@@ -11,10 +12,11 @@ from __future__ import annotations
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
-from conf.problem import Problem
+from conf.problem import Problem, nearest
 from conf.settings import Settings
 from jobs.progress import say
 from jobs.sources import baci, wgi
+from jobs.sources.given_tables import read_given
 from jobs.tables import COUNTRIES, STABILITY, TRADE
 from jobs.warehouse import Warehouse
 from udfs.stability import ALWAYS_SCORED, fill
@@ -26,8 +28,10 @@ SETTINGS = ("stability",)
 
 
 def files(settings: Settings) -> dict[str, str]:
-    """Digest of the WGI file."""
-    return {"wgi": baci.digest(_path(settings))}
+    """Digests of the WGI file and of the CSV of parents."""
+    parents = settings.stability.parents
+    given = {"wgi": _path(settings)} | ({"parents": parents} if parents else {})
+    return {name: baci.digest(path) for name, path in given.items()}
 
 
 def run(warehouse: Warehouse, settings: Settings) -> None:
@@ -49,11 +53,34 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
             scale=options.scale,
             missing=options.missing,
             carry_years=options.carry_years,
+            parents=_parents(options.parents, countries, observed) if options.parents else None,
         )
     except ValueError as error:
         raise Problem(f"{path}: {error}") from None
     filled["country"] = countries["country"].repeat(len(years)).to_numpy()
     warehouse.replace(STABILITY, _frame(warehouse.spark, filled))
+
+
+def _parents(path: str, countries: pd.DataFrame, observed: pd.DataFrame) -> list[str | None]:
+    """Return for each country the WGI code of its parent, None where the file names none."""
+    table = read_given(path, ("iso3", "parent"), key=("iso3",))
+    wgi_codes = dict(zip(countries["iso3"], countries["wgi_code"], strict=True))
+    parents = {}
+    for row in table.itertuples():
+        for name in (row.iso3, row.parent):
+            if name not in wgi_codes:
+                raise Problem(
+                    f"{path}, line {row.line}: {name!r} is no ISO3 of the release"
+                    f"{nearest(name, wgi_codes)}."
+                )
+        parents[row.iso3] = wgi_codes[row.parent]
+        if parents[row.iso3] not in set(observed["code"]):
+            raise Problem(
+                f"{path}, line {row.line}: WGI scores no {row.parent}, the parent of {row.iso3}; "
+                "expected a country that it scores."
+            )
+    used = countries["iso3"].map(parents)
+    return [None if pd.isna(code) else str(code) for code in used]
 
 
 def _path(settings: Settings) -> str:

@@ -1,13 +1,16 @@
 """Clusters: planted groups are found, labels align, modes and the Rand index are by definition."""
 
 from itertools import permutations
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from conf.settings import Countries
 from udfs.clustering import (
+    DETAIL,
     Reason,
     Run,
     agreement,
@@ -22,7 +25,9 @@ from udfs.clustering import (
     planned_runs,
     prepare,
     stability,
+    without_background,
 )
+from udfs.dbm import PRESETS
 
 TWO_LIBRARIES = 1e-12
 """Absolute: a handful of operations in double precision."""
@@ -207,6 +212,35 @@ def test_runs_are_seeds_by_neighbours_with_the_default_first():
     assert [run.is_default for run in runs[:2]] == [True, True]
     assert len(runs) == len(set(runs)) == 6 + 4  # 40 profiles have no 50 neighbours
     assert planned_runs({"a": 40}, repeats=0) == [Run("a", 15, 1)]
+
+
+def test_every_preset_of_merging_can_be_asked_for():
+    offered = Countries.model_fields["cluster_detail"]
+    assert get_args(offered.annotation) == tuple(PRESETS)
+    assert offered.default == DETAIL
+
+
+def test_background_goes_to_the_cluster_of_the_nearest_clustered_point():
+    points = [[0.0, 0.0], [1.0, 0.0], [9.0, 0.0], [2.0, 0.0], [6.0, 0.0]]
+    assert without_background(points, [1, 1, 2, 0, 0]).tolist() == [1, 1, 2, 1, 2]
+    assert without_background(points, [0] * 5).tolist() == [0] * 5
+    assert without_background(points, [3] * 5).tolist() == [3] * 5
+
+
+def test_runs_are_labelled_with_the_detail_asked_for_and_without_background_if_asked():
+    rng = np.random.default_rng(4)
+    centres = rng.normal(0, 4, (4, 3))
+    z = {"a": np.repeat(centres, 60, axis=0) + rng.normal(0, 1, (240, 3))}
+    runs, first = planned_runs({"a": 240}, repeats=0), pd.DataFrame({"id": [0]})
+    [plain] = embeddings_of_runs(runs, z, seed=7)(iter([first]))
+    [fine] = embeddings_of_runs(runs, z, seed=7, detail="most high")(iter([first]))
+    [nearest] = embeddings_of_runs(runs, z, seed=7, to_nearest=True)(iter([first]))
+    points = plain[["x", "y"]].to_numpy()
+    assert fine["label"].tolist() == dbm_labels(points, "most high").tolist()
+    assert not fine["label"].equals(plain["label"])
+    assert (plain["label"] == 0).any() and not (nearest["label"] == 0).any()
+    clustered = plain["label"] > 0
+    assert nearest["label"][clustered].equals(plain["label"][clustered])
 
 
 def test_a_run_does_not_depend_on_the_others():

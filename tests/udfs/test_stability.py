@@ -56,6 +56,17 @@ def test_gap_is_interpolated_and_the_end_carried_for_three_years():
     assert source == ["carried"] * 2 + inside + ["carried"] * 3
 
 
+def test_a_parent_stands_in_where_a_country_has_no_score_of_its_own():
+    found = fill(observations(), ["OLD", None, "GAP"], YEARS, parents=["ALL", "NEW", "ALL"])
+    old, none, gap = (found.iloc[10 * n : 10 * n + 10] for n in range(3))
+    assert old["pv"].tolist() == [90, 80, 80, 80, 80, 6, 7, 8, 9, 10]
+    assert old["pv_source"].tolist() == ["observed"] * 2 + ["carried"] * 3 + ["parent"] * 5
+    assert old["estimate"].notna().tolist() == [True] * 2 + [False] * 8
+    assert none["pv"].tolist()[5:] == [10, 10, 10, 10, 30]
+    assert none["pv_source"].tolist() == ["year_median"] * 5 + ["parent"] * 5
+    assert (gap["pv_source"] != "parent").all()
+
+
 def test_after_three_years_the_median_of_the_year_takes_over():
     pv, source = filled("OLD")
     # 2005: median of 50 and 6; 2006 of 60 and 7; 2007 of 8; 2008 of 10 and 9; 2009 of 30 and 10

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
@@ -27,8 +26,13 @@ from jobs.benchmark.faults import add_faults
 from jobs.benchmark.measure import Record, Stopwatch, folder_bytes, repeated
 from jobs.benchmark.report import BY_GROUP
 from jobs.benchmark.skew import Skew
-from jobs.indicators.indicators import MATRICES_PER_BATCH, indicators, year_contexts
-from jobs.indicators.years import of_years, years_part
+from jobs.indicators.indicators import (
+    MATRICES_PER_BATCH,
+    export_totals,
+    indicators,
+    year_contexts,
+)
+from jobs.indicators.years import if_asked, of_years, years_part
 from jobs.pipeline import all_jobs, execute
 from jobs.session import rows_per_batch, start
 from jobs.tables import INDICATORS, REJECTS, STABILITY, TRADE, TRADE_MATRICES, Table
@@ -164,8 +168,7 @@ def _recorded(
 
 
 def _contexts(warehouse: Warehouse, settings: Settings) -> dict[int, YearContext]:
-    trade = of_years(warehouse.read(TRADE), settings)
-    totals = trade.groupBy("year", "exporter").agg(F.sum("value_kusd").alias("exports_kusd"))
+    totals = export_totals(if_asked(warehouse.read(TRADE), settings))
     scores = warehouse.read(STABILITY).select("year", "country", "pv", "pv_source")
     return year_contexts(totals.toPandas(), scores.toPandas())
 

@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 
 from conf.problem import Problem
 from conf.settings import Settings
-from jobs.indicators.years import of_years, years_part
+from jobs.indicators.years import if_asked, of_years, refuse_absent, years_part
 from jobs.session import rows_per_batch
 from jobs.tables import INDICATORS, STABILITY, TRADE, TRADE_MATRICES
 from jobs.warehouse import Warehouse
@@ -56,6 +56,11 @@ def year_contexts(totals: pd.DataFrame, stability: pd.DataFrame) -> dict[int, Ye
     return contexts
 
 
+def export_totals(trade: DataFrame) -> DataFrame:
+    """Return year, exporter, exports_kusd over all products."""
+    return trade.groupBy("year", "exporter").agg(F.sum("value_kusd").alias("exports_kusd"))
+
+
 def indicators(matrices: DataFrame, contexts: dict[int, YearContext]) -> DataFrame:
     """Return one row for each country that trades a product in a year."""
     schema = to_arrow_schema(StructType.fromDDL(INDICATORS.result_schema))
@@ -64,10 +69,11 @@ def indicators(matrices: DataFrame, contexts: dict[int, YearContext]) -> DataFra
 
 def run(warehouse: Warehouse, settings: Settings) -> None:
     """Recompute the years asked for and replace exactly those."""
-    trade = of_years(warehouse.read(TRADE), settings)
-    totals = trade.groupBy("year", "exporter").agg(F.sum("value_kusd").alias("exports_kusd"))
+    trade = warehouse.read(TRADE)
+    totals = export_totals(if_asked(trade, settings)).toPandas()
+    refuse_absent(totals["year"], trade, settings)
     scores = warehouse.read(STABILITY).select("year", "country", "pv", "pv_source")
-    contexts = year_contexts(totals.toPandas(), scores.toPandas())
+    contexts = year_contexts(totals, scores.toPandas())
     matrices = of_years(warehouse.read(TRADE_MATRICES), settings)
     with rows_per_batch(warehouse.spark, MATRICES_PER_BATCH):
         warehouse.replace(INDICATORS, indicators(matrices, contexts), part(settings))

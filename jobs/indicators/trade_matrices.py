@@ -8,11 +8,14 @@ One row holds all flows of a product-year, so the numerics read it without a shu
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from collections.abc import Mapping
+from itertools import accumulate
+
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from conf.settings import Settings
-from jobs.indicators.years import of_years, years_part
+from jobs.indicators.years import if_asked, refuse_absent, years_part
 from jobs.tables import TRADE, TRADE_MATRICES
 from jobs.warehouse import Warehouse
 from udfs.packing import merge, pack
@@ -23,23 +26,54 @@ SETTINGS = ()
 
 FLOWS_PER_TASK = 3_000_000
 """Flows merged by one task (about 36 MB); also sets the size of the table's files."""
+FRACTIONS = 2**16
+"""Places that the products of a year are shuffled to."""
 
 part = years_part
 
 
-def matrices(flows: DataFrame, *, tasks: int) -> DataFrame:
-    """Return one row for each product-year of `flows`."""
+def matrices(
+    flows: DataFrame, counts: Mapping[int, int], *, flows_per_task: int = FLOWS_PER_TASK
+) -> DataFrame:
+    """Return one row for each product-year of `flows`; counts: how many each year has."""
     columns = flows.select("year", "product", "exporter", "importer", "value_kusd")
     pieces = columns.mapInArrow(pack, TRADE_MATRICES.result_schema)
-    # A number, since AQE would judge the packed rows by bytes and merge them in one task.
-    together = pieces.repartition(tasks, "year", "product")
+    tasks = 1 + sum(counts.values()) // flows_per_task
+    together = pieces.repartitionById(tasks, task_of(counts, tasks))
     return together.sortWithinPartitions("year", "product").mapInArrow(
         merge, TRADE_MATRICES.result_schema
     )
 
 
+def task_of(counts: Mapping[int, int], tasks: int) -> Column:
+    """Return the task of a product-year: years follow each other, their products are shuffled.
+
+    So tasks have about as many flows, and each writes the files of few years, not of all.
+    """
+    if not counts:
+        return F.lit(0)
+    total = sum(counts.values())
+    years = sorted(counts)
+    starts = accumulate((counts[year] / total for year in years), initial=0.0)
+    place = {
+        year: F.struct(F.lit(start).alias("start"), F.lit(counts[year] / total).alias("share"))
+        for year, start in zip(years, starts, strict=False)
+    }
+    of_year = F.create_map(*(c for year, at in place.items() for c in (F.lit(year), at)))
+    within = F.pmod(F.hash("product"), F.lit(FRACTIONS)) / F.lit(FRACTIONS)
+    at = of_year[F.col("year")]
+    return F.least(
+        F.floor((at["start"] + within * at["share"]) * F.lit(tasks)), F.lit(tasks - 1)
+    ).cast("int")
+
+
 def run(warehouse: Warehouse, settings: Settings) -> None:
     """Pack the flows of the years asked for and replace exactly those years."""
-    flows = of_years(warehouse.read(TRADE), settings)
-    tasks = 1 + flows.agg(F.count("*")).first()[0] // FLOWS_PER_TASK  # type: ignore[index]
-    warehouse.replace(TRADE_MATRICES, matrices(flows, tasks=tasks), part(settings))
+    trade = warehouse.read(TRADE)
+    flows = if_asked(trade, settings)
+    counts = {
+        row.year: row.flows
+        for row in flows.groupBy("year").agg(F.count("*").alias("flows")).collect()
+    }
+    refuse_absent(counts, trade, settings)
+    warehouse.replace(TRADE_MATRICES, matrices(flows, counts), part(settings))

@@ -10,7 +10,7 @@ from ecomplexity import ecomplexity
 
 from conf.settings import SAMPLE
 from jobs.indicators.indicators import indicators, year_contexts
-from jobs.indicators.trade_matrices import matrices
+from jobs.indicators.trade_matrices import matrices, task_of
 from jobs.tables import INDICATORS, STABILITY, TRADE, TRADE_MATRICES
 
 pytestmark = pytest.mark.spark
@@ -118,6 +118,20 @@ def test_matrices_hold_the_flows_of_trade_sorted_by_importer_then_exporter(sampl
     assert sum(sum(v) for v in rows["values"]) == pytest.approx(flows["v"].sum(), rel=TWO_WAYS)
 
 
+def test_tasks_have_as_many_flows_each_and_few_years(spark):
+    counts = {2010: 30_000, 2011: 60_000, 2012: 10_000}
+    rows = [
+        (year, f"{product:06d}") for year, flows in counts.items() for product in range(flows // 10)
+    ]
+    frame = spark.createDataFrame(rows, "year int, product string")
+    tasks = frame.select("year", task_of(counts, 5).alias("task")).toPandas()
+    assert sorted(set(tasks["task"])) == list(range(5))
+    sizes = tasks.groupby("task").size()
+    assert sizes.between(1_800, 2_200).all()  # 2,000 products, four standard deviations
+    years = tasks.groupby("task")["year"].agg(set)
+    assert years.tolist() == [{2010}, {2010, 2011}, {2011}, {2011}, {2011, 2012}]
+
+
 def test_rows_and_tasks_may_move_but_results_do_not(sample, found):
     trade = sample.read(TRADE).where("year = 2012 and product in ('284690', '260300')")
     shuffled = trade.orderBy("value_kusd").repartition(5)
@@ -126,7 +140,10 @@ def test_rows_and_tasks_may_move_but_results_do_not(sample, found):
     contexts = year_contexts(
         totals.rename(columns={"value_kusd": "exports_kusd"}), sample.read(STABILITY).toPandas()
     )
-    moved = indicators(matrices(shuffled, tasks=3), contexts).toPandas()
+    rows = shuffled.count()
+    packed = matrices(shuffled, {2012: rows}, flows_per_task=rows // 2)
+    assert packed.rdd.getNumPartitions() == 3
+    moved = indicators(packed, contexts).toPandas()
     moved = moved.set_index(["year", "product", "country"]).sort_index()
     here = found.loc[2012].loc[["260300", "284690"]]
 

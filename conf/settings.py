@@ -279,7 +279,7 @@ class Network(Section):
         "bh", description="rate by Benjamini-Hochberg, or -Yekutieli for any dependence"
     )
     min_countries: int = Field(
-        10, ge=2, description="countries that must trade a product for it to be tested"
+        10, ge=2, description="countries that must trade a product, or its pairs are refused"
     )
     untested: Literal["keep", "drop"] = Field(
         "keep", description="what happens to a link whose trade is not loaded"
@@ -340,7 +340,7 @@ class Countries(Section):
     cluster_detail: Literal[
         "most high", "very high", "high", "medium", "low", "very low", "adaptive"
     ] = Field(
-        "very low", description="preset of density-based merging, from `most high` to `adaptive`"
+        "very low", description="preset of density-based merging; `adaptive` goes by the data"
     )
     cluster_background: Literal["label", "nearest", "drop"] = Field(
         "label", description="country-years in no cluster: cluster 0, in the nearest, or left out"

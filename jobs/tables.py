@@ -555,11 +555,11 @@ LINKS = Table(
         output string not null 'HS code'
         test string not null 'paper (raw values), robust (asinh RCA), either with _reversed (placebo: exports of the input, imports of the output), countries (raw, countries permuted)'
         rho double 'Pearson correlation over countries, -1 to 1; null = untested or, with a p_value of 1, too few countries trade a side'
-        null_mean double 'mean of rho over all other outputs (countries: 0); null = untested'
-        null_sd double 'its standard deviation (countries: 1/sqrt(n-1)); null = untested'
+        null_mean double 'mean of rho over all other outputs (countries: 0); null where rho is'
+        null_sd double 'its standard deviation (countries: 1/sqrt(n-1)); null where rho is'
         z double '(rho - null_mean) / null_sd; null where rho is or the null has no spread'
         p_value double 'one-sided, 0 to 1, never 0: share of outputs (draws) with at least this rho; 1 = too few countries trade a side, rho is null; null = untested'
-        q_value double 'smallest false discovery rate over the tested pairs of the material; null = untested'
+        q_value double 'smallest false discovery rate over the tested pairs of the material; null where rho is'
         n_countries int not null 'importers of the input or exporters of the output, the fewer; 0 = not loaded'
         share_of_years double 'share of single years with p up to the limit; null unless asked for or untested'
         verdict string 'accept or reject, where a person gave one (tests paper and robust); null = none'
@@ -584,7 +584,7 @@ EDGES = Table(
         output string not null 'HS code; in the same tier or the next'
         votes int not null 'answers that name the output'
         tested boolean not null 'false if its trade is not loaded or, where verdict is accept, too few countries trade a side; true if trade confirmed it or, where verdict is accept, refused it'
-        z double 'how far its correlation stands out of the null; null = untested'
+        z double 'how far its correlation stands out of the null; null = not correlated'
         verdict string 'accept, where a person said so; null = none'
     """,
     key=("material", "input", "output"),
@@ -599,7 +599,7 @@ REMOVED_EDGES = Table(
         input string not null 'HS code'
         output string not null 'HS code'
         votes int not null 'answers that name the output'
-        z double 'how far its correlation stands out of the null; null = untested'
+        z double 'how far its correlation stands out of the null; null = not correlated'
         reason string not null 'unreachable, beyond depth, backward, self or cycle'
         path string not null 'products of the stronger edges that close the cycle, by blanks; else empty'
     """,

@@ -268,6 +268,8 @@ def write(
             z, by_name = prepared[material].z, labelings(runs, prepared[material].z)
             if settings.countries.cluster_background == "drop":
                 own, by_name, z = without_background_rows(own, by_name, default.name, z)
+                dropped = int((own["reason"] == Reason.BACKGROUND.value).sum())
+                say(f"{material}: {dropped:,} profiles are left out: {Reason.BACKGROUND.value}")
             if len(z):
                 clustered = country_rows(own, by_name, default.name, z)
                 countries.append(clustered.assign(material=material))

@@ -9,7 +9,6 @@ One row holds all flows of a product-year, so the numerics read it without a shu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import accumulate
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -38,6 +37,7 @@ def matrices(
     """Return one row for each product-year of `flows`; counts: how many each year has."""
     columns = flows.select("year", "product", "exporter", "importer", "value_kusd")
     pieces = columns.mapInArrow(pack, TRADE_MATRICES.result_schema)
+    # By number, since AQE would judge packed rows by their bytes and put them into one task.
     tasks = 1 + sum(counts.values()) // flows_per_task
     together = pieces.repartitionById(tasks, task_of(counts, tasks))
     return together.sortWithinPartitions("year", "product").mapInArrow(
@@ -52,19 +52,14 @@ def task_of(counts: Mapping[int, int], tasks: int) -> Column:
     """
     if not counts:
         return F.lit(0)
-    total = sum(counts.values())
-    years = sorted(counts)
-    starts = accumulate((counts[year] / total for year in years), initial=0.0)
-    place = {
-        year: F.struct(F.lit(start).alias("start"), F.lit(counts[year] / total).alias("share"))
-        for year, start in zip(years, starts, strict=False)
-    }
-    of_year = F.create_map(*(c for year, at in place.items() for c in (F.lit(year), at)))
+    total, before = sum(counts.values()), 0
     within = F.pmod(F.hash("product"), F.lit(FRACTIONS)) / F.lit(FRACTIONS)
-    at = of_year[F.col("year")]
-    return F.least(
-        F.floor((at["start"] + within * at["share"]) * F.lit(tasks)), F.lit(tasks - 1)
-    ).cast("int")
+    place = F.lit(0.0)
+    for year, flows in sorted(counts.items()):
+        of_year = (F.lit(before) + within * F.lit(flows)) / F.lit(total)
+        place = F.when(F.col("year") == year, of_year).otherwise(place)
+        before += flows
+    return F.least(F.floor(place * tasks), F.lit(tasks - 1)).cast("int")
 
 
 def run(warehouse: Warehouse, settings: Settings) -> None:

@@ -29,6 +29,7 @@ from jobs.minerals.correlation_tables import (
     trade_risk_rows,
 )
 from jobs.minerals.regions import compared
+from jobs.progress import say
 from jobs.tables import (
     COUNTRIES,
     RANDOMISED_NETWORKS,
@@ -67,6 +68,10 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
         volatility=warehouse.read(RESOURCE_VOLATILITY).toPandas(),
         regions=codes,
     )
+    traders = set(loaded.risk["country"])
+    for name, code in codes.items():
+        if code not in traders:
+            say(f"  {name} (--compared-regions) trades no mineral that is loaded")
     rows = [
         *network_rows(loaded),
         *trade_risk_rows(loaded),

@@ -235,15 +235,20 @@ def judged(
     passes = np.where(
         robust, rows["q_value"] <= network.q_value, rows["p_value"] <= network.p_value
     )
-    untested, refused = rows["p_value"].isna(), rows["rho"].isna() & rows["p_value"].notna()
-    rows["kept"] = np.where(untested, network.untested == "keep", passes & ~refused)
+    untested, thin = rows["p_value"].isna(), refused(rows)
+    rows["kept"] = np.where(untested, network.untested == "keep", passes & ~thin)
     limits = [f"{name}, limit {getattr(network, name):g}" for name in ("q_value", "p_value")]
     limit = pd.Series(np.where(robust, *limits), index=rows.index)
     verdict = pd.Series(np.where(passes, "confirmed by ", "not confirmed by "), index=rows.index)
     kept = "kept" if network.untested == "keep" else "dropped"
     why = f"untested, {kept}: " + why_untested(rows, loaded)
-    rows["reason"] = np.select([untested, refused], [why, _too_few(network)], verdict + limit)
+    rows["reason"] = np.select([untested, thin], [why, _too_few(network)], verdict + limit)
     return rows
+
+
+def refused(rows: pd.DataFrame) -> pd.Series:
+    """Return for each row of tests whether its pair is loaded, but too few countries trade it."""
+    return rows["rho"].isna() & rows["p_value"].notna()
 
 
 def why_untested(rows: pd.DataFrame, loaded: set[str]) -> pd.Series:
@@ -289,19 +294,19 @@ def every_pair(spark: SparkSession, loaded: LoadedTrade, network: Network) -> Da
     for side, name in (("i", "input"), ("j", "output")):
         named = codes.select(F.col("k").alias(side), F.col("code").alias(name))
         found = found.join(F.broadcast(named), side)
-    refused = F.col("rho").isNull()
-    confirmed = ~refused & F.coalesce(F.col(column) <= limit, F.lit(False))
+    thin = F.col("rho").isNull()
+    confirmed = ~thin & F.coalesce(F.col(column) <= limit, F.lit(False))
     return found.select(
         F.lit(ALL).alias("material"),
         "input",
         "output",
         "test",
         *COLUMNS,
-        F.when(~refused, F.col("q_value")).alias("q_value"),
+        F.when(~thin, F.col("q_value")).alias("q_value"),
         F.lit(None).cast("double").alias("share_of_years"),
         F.lit(None).cast("string").alias("verdict"),
         confirmed.alias("kept"),
-        F.when(refused, _too_few(network))
+        F.when(thin, _too_few(network))
         .when(confirmed, f"confirmed by {column}, limit {limit:g}")
         .otherwise(f"not confirmed by {column}, limit {limit:g}")
         .alias("reason"),
@@ -340,15 +345,15 @@ def _say_counts(decided: pd.DataFrame, network: Network) -> None:
     """Say what became of the candidates of each material by the test that decides."""
     for key, mine in decided.groupby("material"):
         untested, tested = mine["p_value"].isna(), mine["rho"].notna()
-        refused = int((~untested & ~tested).sum())
         by_person = mine["verdict"].notna()
         confirmed = int((mine["kept"] & tested & ~by_person).sum())
+        thin = int((refused(mine) & ~by_person).sum())
         counts = mine["verdict"].value_counts()
         told = ", ".join(f"{counts[one]} {one}" for one in sorted(counts.index))
         say(
             f"  {key}: {len(mine):,} pairs, {tested.sum():,} tested by trade ({confirmed:,} "
             f"confirmed), {untested.sum():,} untested for want of trade data (--untested "
             f"{network.untested})"
-            + (f", {refused:,} refused as too few countries trade a side" if refused else "")
+            + (f", {thin:,} refused as too few countries trade a side" if thin else "")
             + (f"; verdicts: {told}" if told else "")
         )

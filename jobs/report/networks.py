@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from conf.materials import Material
 from conf.settings import Settings
 from jobs.network.chosen import product_list as listed_products
+from jobs.network.links import refused
 from jobs.network.network_variants import AS_SET
 from jobs.tables import (
     EDGES,
@@ -86,6 +87,7 @@ class NetworkStory:
     confirmed: int
     refused: int
     untested: int
+    pairs: int
     removed: list[tuple[str, int]]
     frontier: int
     inputs: int
@@ -213,8 +215,9 @@ def story(warehouse: Warehouse, one: Material, settings: Settings) -> NetworkSto
         edges=len(edges),
         tested=int(tested.sum()),
         confirmed=int((tested & decided["kept"] & decided["verdict"].isna()).sum()),
-        refused=int((~tested & decided["p_value"].notna()).sum()),
+        refused=int((refused(decided) & decided["verdict"].isna()).sum()),
         untested=int(decided["p_value"].isna().sum()),
+        pairs=len(decided),
         removed=list(rows(REMOVED_EDGES)["reason"].value_counts().items()),
         frontier=len(rows(FRONTIER)),
         inputs=rows(RESPONSES)["input"].nunique(),

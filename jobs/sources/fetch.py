@@ -1,21 +1,26 @@
 """The public data, from those who publish them: a BACI release and the WGI scores.
 
-The only command that needs a network. A file is checked as `run` would check it before it gets its
-name, and an interrupted download leaves nothing that could be taken for the whole.
+A file lies in a folder of its own until it is whole and its contents, with the checksums of a zip,
+are what they should be; only then it gets its name. What was interrupted is taken up by the next
+call, if the server still has that version.
 """
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
@@ -37,8 +42,6 @@ UNFINISHED = ".partial"
 ATTEMPTS, FIRST_PAUSE, TIMEOUT = 5, 2.0, 60.0
 """Tries for a file, seconds before the second (then twice as long each time), and for an answer."""
 PIECE = 2**20
-LOST = (URLError, HTTPException, ConnectionError, TimeoutError)
-"""What a lost connection raises; the rest is a fault that a further try would meet again."""
 
 
 def fetch(words: Sequence[str]) -> None:
@@ -52,9 +55,9 @@ def fetch(words: Sequence[str]) -> None:
     """
     revision, release, folder = _parsed(words)
     name = f"BACI_{revision}_V{release}.zip"
-    zipped = _fetched(BACI.format(name=name), folder / name, _check_release, BACI_PAGE)
-    scores = _fetched(WGI.format(name=WGI_FILE), folder / WGI_FILE, wgi.read, WGI_PAGE)
-    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+    with _alone(folder):
+        zipped = _fetched(BACI.format(name=name), folder / name, _check_release, BACI_PAGE)
+        scores = _fetched(WGI.format(name=WGI_FILE), folder / WGI_FILE, wgi.read, WGI_PAGE)
     say(f"For use: ./spark-submit.sh run --baci {zipped} --wgi {scores} --warehouse FOLDER")
 
 
@@ -75,8 +78,31 @@ def _parsed(words: Sequence[str]) -> tuple[str, str, Path]:
     return revision, release, Path(words[2] if len(words) == 3 else FOLDER)
 
 
-def _check_release(path: Path) -> object:
-    return open_release(str(path))
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder of unfinished files for one call, and take it away at a good end."""
+    unfinished = folder / UNFINISHED
+    unfinished.mkdir(parents=True, exist_ok=True)
+    with (unfinished / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Problem(
+                f"Another fetch is writing to {folder}. Wait until it ends, or give another folder."
+            ) from None
+        yield
+        shutil.rmtree(unfinished)
+
+
+def _check_release(path: Path) -> None:
+    open_release(str(path))
+    with zipfile.ZipFile(path) as archive:
+        try:
+            damaged = archive.testzip()
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            damaged = str(error)
+    if damaged:
+        raise Problem(f"{path} is damaged: {damaged}.")
 
 
 def _fetched(url: str, target: Path, check: Callable[[Path], object], page: str) -> Path:
@@ -89,7 +115,6 @@ def _fetched(url: str, target: Path, check: Callable[[Path], object], page: str)
         say(f"{target}: there already")
         return target
     unfinished = target.parent / UNFINISHED / target.name
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
     say(f"{target}: from {url}")
     _download(url, unfinished, page)
     try:
@@ -105,50 +130,69 @@ def _fetched(url: str, target: Path, check: Callable[[Path], object], page: str)
 
 
 def _download(url: str, target: Path, page: str) -> None:
-    download, lost = Download(url, target), ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
+    """Try until the file is whole, or nothing came in `ATTEMPTS` tries after each other."""
+    download, failed, lost = Download(url, target), 0, ""
+    while failed < ATTEMPTS:
+        if lost:
+            time.sleep(FIRST_PAUSE * 2**failed)
+        had = download.size
         try:
             return download.go_on()
         except HTTPError as error:
-            if error.code < 500 and error.code != 429:
+            if error.code < 500 and error.code != HTTPStatus.TOO_MANY_REQUESTS:
                 raise Problem(
                     f"{url}: {error.code} {error.reason}. Look for the file on {page}."
                 ) from None
             lost = f"{error.code} {error.reason}"
-        except LOST as error:
+        except (OSError, HTTPException) as error:
             lost = str(getattr(error, "reason", error)) or type(error).__name__
+        failed = 0 if download.size > had else failed + 1
     raise Problem(
         f"{url} could not be read in {ATTEMPTS} tries, the last time: {lost}. Try again later, or "
         f"download the file by hand from {page} and give it with --baci or --wgi."
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Download:
-    """A file on its way. version: the server's name (ETag) for what `target` has a part of."""
+    """A file on its way to `target`; beside it lies the server's name (ETag) for its version."""
 
     url: str
     target: Path
-    version: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are there."""
+        return self.target.stat().st_size if self.target.exists() else 0
+
+    @property
+    def version(self) -> Path:
+        """The file with the ETag of what is there; none = unknown, so that it cannot go on."""
+        return self.target.with_name(f"{self.target.name}.version")
 
     def go_on(self) -> None:
         """Read on where a lost connection broke off, if the server still has that version."""
-        have = self.target.stat().st_size if self.version else 0
+        version = self.version.read_text("utf-8") if self.version.exists() else ""
+        have = self.size if version else 0
         asked = {"User-Agent": "trade-risk"}
         if have:
-            asked |= {"Range": f"bytes={have}-", "If-Range": self.version}
+            asked |= {"Range": f"bytes={have}-", "If-Range": version}
         with urlopen(Request(self.url, headers=asked), timeout=TIMEOUT) as answer:
-            have = have if answer.status == HTTPStatus.PARTIAL_CONTENT else 0
-            tag = answer.headers.get("ETag", "")
-            self.version = "" if tag.startswith("W/") else tag
+            found = answer.headers.get("ETag", "")
+            if answer.status != HTTPStatus.PARTIAL_CONTENT:
+                have = 0
+            elif found != version:
+                self.version.unlink()
+                raise ConnectionError(f"the server has {found or 'another version'} now")
             length = answer.headers.get("Content-Length")
             size = None if length is None else have + int(length)
             self._refuse_without_room(size, have)
+            if not have:
+                self.target.unlink(missing_ok=True)  # before its version changes
+                self.version.write_text("" if found.startswith("W/") else found, "utf-8")
             self._write(answer, have, size)
-        if size is not None and self.target.stat().st_size != size:
-            raise ConnectionError(f"cut off after {self.target.stat().st_size:,} of {size:,} bytes")
+        if size is not None and self.size != size:
+            raise ConnectionError(f"cut off after {self.size:,} of {size:,} bytes")
 
     def _refuse_without_room(self, size: int | None, have: int) -> None:
         free = shutil.disk_usage(self.target.parent).free

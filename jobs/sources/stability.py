@@ -64,7 +64,8 @@ def run(warehouse: Warehouse, settings: Settings) -> None:
 def _parents(path: str, countries: pd.DataFrame, observed: pd.DataFrame) -> list[str | None]:
     """Return for each country the WGI code of its parent, None where the file names none."""
     table = read_given(path, ("iso3", "parent"), key=("iso3",))
-    wgi_codes = dict(zip(countries["iso3"], countries["wgi_code"], strict=True))
+    named = countries.dropna(subset="iso3")
+    wgi_codes = dict(zip(named["iso3"], named["wgi_code"], strict=True))
     parents = {}
     for row in table.itertuples():
         for name in (row.iso3, row.parent):

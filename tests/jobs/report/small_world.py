@@ -218,7 +218,7 @@ def told(shared: Shared, *, synthetic: bool = False) -> dict:
     tiers = shared.by_material["tiers"]
     network = NetworkStory(
         figure(dict(zip(tiers["product"], tiers["tier"], strict=True)), [(SEEDS[0], "850511")]),
-        "3 products", [{"tier": 0, "products": 2, "loaded": 2}], 3, 168, 1, 0, 0, 0, 1, [], 0, 1,
+        "3 products", [{"tier": 0, "products": 2, "loaded": 2}], 3, 168, 1, 0, 0, 0, 1, 1, [], 0, 1,
         [], [],
     )  # fmt: skip
     story = material_story(MATERIAL, shared, network) | {"dossiers": edges_told()}

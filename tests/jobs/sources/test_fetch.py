@@ -26,6 +26,7 @@ class Server:
     breaks: int = 0
     busy: int = 0
     asked: list = field(default_factory=list)
+    ignores_if_range: bool = False
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         name, part = request.path.lstrip("/"), request.headers.get("Range")
@@ -37,7 +38,7 @@ class Server:
             return request.send_error(404)
         content, start = self.files[name], 0
         tag = self.tags.pop(0) if len(self.tags) > 1 else self.tags[0]
-        if part and request.headers["If-Range"] == tag:
+        if part and (self.ignores_if_range or request.headers["If-Range"] == tag):
             start = int(part.removeprefix("bytes=").removesuffix("-"))
         request.send_response(206 if start else 200)
         request.send_header("Content-Length", str(len(content) - start))
@@ -102,6 +103,50 @@ def test_parts_of_two_versions_are_never_put_together(server, tmp_path, tags):
     assert fetched(tmp_path)[NAME] == ZIP
 
 
+def test_a_part_of_another_version_is_thrown_away_though_the_server_sends_it(server, tmp_path):
+    server.breaks, server.tags, server.ignores_if_range = 1, ['"one"', '"two"'], True
+    fetch.fetch([*WORDS, str(tmp_path)])
+    assert fetched(tmp_path)[NAME] == ZIP
+
+
+def test_a_call_goes_on_where_one_before_was_interrupted(server, tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    server.breaks = 1
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(fetch.time, "sleep", interrupt)
+        fetch.fetch([*WORDS, str(tmp_path)])
+    assert not (tmp_path / NAME).exists()
+    fetch.fetch([*WORDS, str(tmp_path)])
+    assert fetched(tmp_path) == {NAME: ZIP, SCORE_NAME: SCORES}
+    assert server.asked[1] == (NAME, f"bytes={len(ZIP) // 2}-")
+
+
+def test_many_lost_connections_do_no_harm_as_long_as_something_comes(server, tmp_path):
+    server.breaks = 3 * fetch.ATTEMPTS
+    fetch.fetch([*WORDS, str(tmp_path)])
+    assert fetched(tmp_path)[NAME] == ZIP
+
+
+def test_of_two_calls_for_one_folder_one_is_refused(server, tmp_path):
+    with (
+        fetch._alone(tmp_path),
+        pytest.raises(Problem, match="Another fetch is writing to"),
+    ):
+        fetch.fetch([*WORDS, str(tmp_path)])
+    assert server.asked == []
+
+
+def test_a_zip_that_was_damaged_on_the_way_is_not_kept(server, tmp_path):
+    content = bytearray(ZIP)
+    content[len(ZIP) // 2] ^= 1
+    server.files[NAME] = bytes(content)
+    with pytest.raises(Problem, match=r"sent something else than expected: .*damaged"):
+        fetch.fetch([*WORDS, str(tmp_path)])
+    assert not list(tmp_path.rglob("*.zip"))
+
+
 def test_a_busy_server_is_asked_again(server, tmp_path):
     server.busy = fetch.ATTEMPTS - 1
     fetch.fetch([*WORDS, str(tmp_path)])
@@ -125,7 +170,7 @@ def test_a_page_in_place_of_a_file_is_not_kept(server, tmp_path):
     server.files[NAME] = b"<html>Under maintenance</html>"
     with pytest.raises(Problem, match=r"sent something else than expected: .* It is not kept"):
         fetch.fetch([*WORDS, str(tmp_path)])
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not list(tmp_path.rglob("*.zip"))
 
 
 def test_a_damaged_file_that_is_there_is_named(server, tmp_path):

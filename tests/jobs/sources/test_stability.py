@@ -7,7 +7,7 @@ from conf.problem import Problem
 from jobs.sources.stability import _parents
 
 COUNTRIES = pd.DataFrame(
-    {"iso3": ["DNK", "FRO", "S19", "R20"], "wgi_code": ["DNK", "FRO", "TWN", None]}
+    {"iso3": ["DNK", "FRO", None, "S19", "R20"], "wgi_code": ["DNK", "FRO", None, "TWN", None]}
 )
 OBSERVED = pd.DataFrame({"code": ["DNK", "TWN"]})
 
@@ -20,7 +20,7 @@ def parents(tmp_path, text):
 
 def test_parents_are_codes_of_wgi_in_the_order_of_the_countries(tmp_path):
     found = parents(tmp_path, "iso3,parent,why\nFRO,DNK,autonomous\nR20,S19,to try\n")
-    assert found == [None, "DNK", None, "TWN"]
+    assert found == [None, "DNK", None, None, "TWN"]
 
 
 @pytest.mark.parametrize(

@@ -31,15 +31,17 @@ def if_asked(frame: DataFrame, settings: Settings) -> DataFrame:
 
 
 def refuse_absent(found: Iterable[int], frame: DataFrame, settings: Settings) -> None:
-    """Refuse years asked for that are not among those found in `frame`.
+    """Refuse years asked for that are not among those found in `frame`, unless it has no rows.
 
-    Only then are the other years looked at, to name them: in a whole cube that takes longer than
-    to read a year.
+    What is made from trade may rightly be empty, as the networks of minerals where none is loaded.
+    The other years are only looked at to name them: in a whole cube that takes longer than to read
+    a year.
     """
-    if missing := sorted(set(settings.years) - set(found)):
+    missing = sorted(set(settings.years) - set(found))
+    if missing and (loaded := _years(frame)):
         raise Problem(
             f"--years: {', '.join(map(str, missing))} not loaded; the warehouse has "
-            f"{', '.join(map(str, sorted(_years(frame)))) or 'no years'}."
+            f"{', '.join(map(str, sorted(loaded)))}."
         )
 
 

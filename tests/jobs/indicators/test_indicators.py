@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from ecomplexity import ecomplexity
 
-from conf.settings import SAMPLE
+from conf.problem import Problem
+from conf.settings import SAMPLE, load
 from jobs.indicators.indicators import indicators, year_contexts
 from jobs.indicators.trade_matrices import matrices, task_of
+from jobs.indicators.years import of_years
 from jobs.tables import INDICATORS, STABILITY, TRADE, TRADE_MATRICES
 
 pytestmark = pytest.mark.spark
@@ -149,3 +151,13 @@ def test_rows_and_tasks_may_move_but_results_do_not(sample, found):
 
     assert len(moved) == len(here)
     np.testing.assert_allclose(moved.to_numpy(np.float64), here.to_numpy(np.float64), rtol=TWO_WAYS)
+
+
+def test_years_are_refused_by_name_but_an_empty_table_has_none_to_refuse(spark):
+    loaded = spark.createDataFrame([(2007,), (2012,), (2012,)], "year int")
+    asked = load({"years": "2012,2031"}, environment={})
+    with pytest.raises(Problem, match=r"--years: 2031 not loaded; the warehouse has 2007, 2012\."):
+        of_years(loaded, asked)
+    assert of_years(loaded.where("false"), asked).isEmpty()
+    assert of_years(loaded, load({"years": "2012"}, environment={})).count() == 2
+    assert of_years(loaded, load({}, environment={})).count() == 3

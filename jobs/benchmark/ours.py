@@ -28,14 +28,13 @@ from jobs.benchmark.report import BY_GROUP
 from jobs.benchmark.skew import Skew
 from jobs.indicators.indicators import (
     MATRICES_PER_BATCH,
-    export_totals,
     indicators,
-    year_contexts,
+    loaded_contexts,
 )
-from jobs.indicators.years import if_asked, of_years, years_part
+from jobs.indicators.years import of_years, years_part
 from jobs.pipeline import all_jobs, execute
 from jobs.session import rows_per_batch, start
-from jobs.tables import INDICATORS, REJECTS, STABILITY, TRADE, TRADE_MATRICES, Table
+from jobs.tables import INDICATORS, REJECTS, TRADE, TRADE_MATRICES, Table
 from jobs.warehouse import Slice, Warehouse
 from jobs.world.generate import generate
 from udfs.systemic_risk import (
@@ -135,7 +134,7 @@ def group_by(warehouse: TimedWarehouse, settings: Settings, times: int) -> Recor
 
     def work(_: Stopwatch) -> None:
         trade = of_years(warehouse.read(TRADE), settings)
-        rows = by_group(trade, _contexts(warehouse, settings))
+        rows = by_group(trade, loaded_contexts(warehouse, settings))
         warehouse.replace(INDICATORS_BY_GROUP, rows, years_part(settings))
 
     return _recorded(work, times, warehouse, (INDICATORS_BY_GROUP,))
@@ -165,12 +164,6 @@ def _recorded(
     rows = warehouse.read(tables[0]).count()
     runs = first + repeated(work, times - 1)
     return Record(runs, facts={"written": written, "rows": rows})
-
-
-def _contexts(warehouse: Warehouse, settings: Settings) -> dict[int, YearContext]:
-    totals = export_totals(if_asked(warehouse.read(TRADE), settings))
-    scores = warehouse.read(STABILITY).select("year", "country", "pv", "pv_source")
-    return year_contexts(totals.toPandas(), scores.toPandas())
 
 
 def by_group(trade: DataFrame, contexts: dict[int, YearContext]) -> DataFrame:
@@ -225,9 +218,8 @@ def _indicator_stages(
     """Split the job's time: each step is run with those before it and nothing after it."""
     matrices = of_years(warehouse.read(TRADE_MATRICES), settings)
     schema = INDICATORS.result_schema
-    kernel = indicators_of_batches(
-        contexts := _contexts(warehouse, settings), to_arrow_schema(StructType.fromDDL(schema))
-    )
+    contexts = loaded_contexts(warehouse, settings)
+    kernel = indicators_of_batches(contexts, to_arrow_schema(StructType.fromDDL(schema)))
 
     def solved_and_dropped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _ in kernel(batches):
@@ -240,7 +232,7 @@ def _indicator_stages(
         yield from ()
 
     steps: dict[str, Callable[[], object]] = {
-        "totals": lambda: _contexts(warehouse, settings),
+        "totals": lambda: loaded_contexts(warehouse, settings),
         "read": lambda: _consumed(matrices),
         "decode": lambda: _consumed(matrices.mapInArrow(dropped, schema)),
         "solve": lambda: _consumed(matrices.mapInArrow(solved_and_dropped, schema)),

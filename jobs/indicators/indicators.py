@@ -56,9 +56,14 @@ def year_contexts(totals: pd.DataFrame, stability: pd.DataFrame) -> dict[int, Ye
     return contexts
 
 
-def export_totals(trade: DataFrame) -> DataFrame:
-    """Return year, exporter, exports_kusd over all products."""
-    return trade.groupBy("year", "exporter").agg(F.sum("value_kusd").alias("exports_kusd"))
+def loaded_contexts(warehouse: Warehouse, settings: Settings) -> dict[int, YearContext]:
+    """Return the contexts of the years asked for, refusing a year that trade does not have."""
+    trade = warehouse.read(TRADE)
+    exports = if_asked(trade, settings).groupBy("year", "exporter")
+    totals = exports.agg(F.sum("value_kusd").alias("exports_kusd")).toPandas()
+    refuse_absent(totals["year"], trade, settings)
+    scores = warehouse.read(STABILITY).select("year", "country", "pv", "pv_source")
+    return year_contexts(totals, scores.toPandas())
 
 
 def indicators(matrices: DataFrame, contexts: dict[int, YearContext]) -> DataFrame:
@@ -69,11 +74,7 @@ def indicators(matrices: DataFrame, contexts: dict[int, YearContext]) -> DataFra
 
 def run(warehouse: Warehouse, settings: Settings) -> None:
     """Recompute the years asked for and replace exactly those."""
-    trade = warehouse.read(TRADE)
-    totals = export_totals(if_asked(trade, settings)).toPandas()
-    refuse_absent(totals["year"], trade, settings)
-    scores = warehouse.read(STABILITY).select("year", "country", "pv", "pv_source")
-    contexts = year_contexts(totals, scores.toPandas())
+    contexts = loaded_contexts(warehouse, settings)
     matrices = of_years(warehouse.read(TRADE_MATRICES), settings)
     with rows_per_batch(warehouse.spark, MATRICES_PER_BATCH):
         warehouse.replace(INDICATORS, indicators(matrices, contexts), part(settings))

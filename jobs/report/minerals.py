@@ -8,7 +8,7 @@ import pandas as pd
 from pyspark.sql import functions as F
 
 from conf.settings import Settings
-from jobs.indicators.years import of_years
+from jobs.indicators.years import if_asked
 from jobs.minerals import given
 from jobs.minerals.correlation_tables import PRINTED_COLUMNS, LoadedMinerals, comparison
 from jobs.minerals.regions import compared
@@ -94,7 +94,7 @@ def story(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
 
 def _loaded(warehouse: Warehouse, settings: Settings, resources: pd.DataFrame) -> LoadedMinerals:
     risk = warehouse.read(RESOURCE_RISK)
-    codes = compared(warehouse, settings, of_years(risk, settings))
+    codes = compared(warehouse, settings, if_asked(risk, settings))
     return LoadedMinerals(
         resources.drop(columns=["resource"]),
         warehouse.read(RESOURCE_NETWORKS).toPandas(),

@@ -66,7 +66,7 @@ def _parents(path: str, countries: pd.DataFrame, observed: pd.DataFrame) -> list
     table = read_given(path, ("iso3", "parent"), key=("iso3",))
     named = countries.dropna(subset="iso3")
     wgi_codes = dict(zip(named["iso3"], named["wgi_code"], strict=True))
-    parents = {}
+    scored, parents = set(observed["code"]), {}
     for row in table.itertuples():
         for name in (row.iso3, row.parent):
             if name not in wgi_codes:
@@ -75,7 +75,7 @@ def _parents(path: str, countries: pd.DataFrame, observed: pd.DataFrame) -> list
                     f"{nearest(name, wgi_codes)}."
                 )
         parents[row.iso3] = wgi_codes[row.parent]
-        if parents[row.iso3] not in set(observed["code"]):
+        if parents[row.iso3] not in scored:
             raise Problem(
                 f"{path}, line {row.line}: WGI scores no {row.parent}, the parent of {row.iso3}; "
                 "expected a country that it scores."
